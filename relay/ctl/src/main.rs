@@ -1,0 +1,3 @@
+//! Culvert on the command line.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The border relay daemon.
+
+fn main() {}
