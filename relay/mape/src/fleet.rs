@@ -7,7 +7,6 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::{
     Domain, DomainConfig, Problem, Psid, Rule,
-    address::leading_ones,
     index::{Entry, PrefixIndex},
     options::SourceCheck,
     validate,
@@ -151,11 +150,10 @@ impl Fleet {
         port: Option<u16>,
     ) -> Result<Target<'_>, Refusal> {
         let target = self.to_ce(ipv4, port)?;
-        let mask = match target.domain.options.source_check {
-            SourceCheck::Strict => u128::MAX,
-            SourceCheck::Prefix => leading_ones(target.end_user_prefix.prefix_len()),
+        let same_ce = match target.domain.options.source_check {
+            SourceCheck::Strict => outer_source == target.ce_address,
+            SourceCheck::Prefix => target.end_user_prefix.contains(&outer_source) && !self.is_br_address(outer_source),
         };
-        let same_ce = (outer_source.to_bits() ^ target.ce_address.to_bits()) & mask == 0;
         let same_domain = br_address.is_none_or(|address| address == target.domain.softwire_address);
         if same_ce && same_domain { Ok(target) } else { Err(Refusal::SpoofedSource) }
     }

@@ -1,0 +1,143 @@
+//! The loop over a batch.
+
+use std::sync::Arc;
+
+use crate::{
+    Direction, DropReason, Extras, IcmpKind, Now, Outcome, Packet, Snapshot, Verdict, classify::classify,
+    counters::DomainCounters, limits::Bucket, snapshot::DomainEntry,
+};
+
+/// What an engine is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Who takes the one TTL that a packet loses here.
+    pub ttl: Ttl,
+    /// Which of the [`Counters`](crate::Counters)' workers this is, from 0.
+    pub worker: usize,
+    /// A secret that makes fragment identifications unpredictable.
+    pub secret: u64,
+}
+
+/// Who takes the TTL, and has checked the header of an IPv4 packet that comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ttl {
+    /// The engine: nobody has seen the packet before, nobody will after.
+    Engine,
+    /// The kernel forwards to and from the TUN and has taken it, or will; only a hairpin is the engine's.
+    Kernel,
+}
+
+/// One worker's engine. Make one per thread; they share a [`Snapshot`].
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) options: Options,
+    /// How many packets were cut so far: with the secret it makes identifications.
+    pub(crate) cut: u64,
+}
+
+impl Engine {
+    /// An engine that has seen nothing yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, cut: 0 }
+    }
+
+    /// Judges each packet of `batch` at the moment `now`, edits it in place, and writes its verdict to the same place
+    /// in `verdicts`, which must be as long; `extras` is cleared first.
+    ///
+    /// # Panics
+    /// If `verdicts` is shorter than `batch`, or this worker is none of the snapshot's counters': the driver's mistake.
+    pub fn process(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        batch: &mut [Packet<'_>],
+        verdicts: &mut [Verdict],
+        extras: &mut Extras,
+    ) {
+        extras.clear();
+        let verdicts = &mut verdicts[..batch.len()];
+        for (cause, (packet, verdict)) in batch.iter_mut().zip(verdicts).enumerate() {
+            let mut visit = Visit { engine: self, snapshot, now, extras, cause, length: packet.place().1 };
+            *verdict = classify(&mut visit, packet);
+        }
+    }
+}
+
+/// One packet's way through the engine: what all steps share.
+pub(crate) struct Visit<'v> {
+    pub(crate) engine: &'v mut Engine,
+    pub(crate) snapshot: &'v Snapshot,
+    pub(crate) now: Now,
+    pub(crate) extras: &'v mut Extras,
+    /// The packet's place in the batch.
+    pub(crate) cause: usize,
+    /// How long the packet was when it came, for the byte counters.
+    pub(crate) length: usize,
+}
+
+impl<'v> Visit<'v> {
+    #[inline(always)]
+    pub(crate) fn engine_takes_ttl(&self) -> bool {
+        self.engine.options.ttl == Ttl::Engine
+    }
+
+    /// # Panics
+    /// Never: every index of a domain comes from the snapshot itself.
+    #[inline(always)]
+    pub(crate) fn domain(&self, index: u32) -> &'v DomainEntry {
+        &self.snapshot.domains[index as usize]
+    }
+
+    #[inline(always)]
+    pub(crate) fn count_forwarded(&self, domain: u32, direction: Direction) {
+        self.domain(domain).counters.forwarded(self.engine.options.worker, direction, self.length);
+    }
+
+    #[inline(always)]
+    pub(crate) fn forwarded(&self, domain: u32, direction: Direction) -> Verdict {
+        self.count_forwarded(domain, direction);
+        Verdict { outcome: Outcome::Emit, domain: Some(domain), direction }
+    }
+
+    #[cold]
+    pub(crate) fn dropped(
+        &self,
+        domain: Option<u32>,
+        direction: Direction,
+        reason: DropReason,
+        reply: bool,
+    ) -> Verdict {
+        self.counters(domain).dropped(self.engine.options.worker, direction, reason, self.length);
+        Verdict { outcome: Outcome::Drop { reason, reply }, domain, direction }
+    }
+
+    #[cold]
+    pub(crate) fn punted(&self, domain: Option<u32>, direction: Direction, reason: DropReason) -> Verdict {
+        self.counters(domain).dropped(self.engine.options.worker, direction, reason, self.length);
+        Verdict { outcome: Outcome::Punt(reason), domain, direction }
+    }
+
+    /// A packet to the relay itself, answered: counted as the message that the relay sent.
+    #[cold]
+    pub(crate) fn answered(&self, domain: u32) -> Verdict {
+        Verdict { outcome: Outcome::Emit, domain: Some(domain), direction: Direction::FromCe }
+    }
+
+    /// Whether the relay may say something of its own for this domain now; counted either way.
+    #[cold]
+    pub(crate) fn may_say(&self, domain: u32, kind: IcmpKind) -> bool {
+        let entry = self.domain(domain);
+        let (bucket, rate): (&Bucket, u32) = match kind {
+            IcmpKind::Error => (&entry.counters.errors, entry.errors_per_second),
+            IcmpKind::EchoReply => (&entry.counters.echo, entry.echo_per_second),
+        };
+        let allowed = bucket.take(rate, self.now);
+        entry.counters.icmp(self.engine.options.worker, kind, allowed);
+        allowed
+    }
+
+    fn counters(&self, domain: Option<u32>) -> &Arc<DomainCounters> {
+        domain.map_or(&self.snapshot.unattributed, |index| &self.domain(index).counters)
+    }
+}

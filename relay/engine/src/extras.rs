@@ -1,0 +1,36 @@
+//! Packets beyond the one in the buffer: further fragments of a packet, datagrams that were held.
+
+/// What a batch made besides the packets in its buffers. Cleared by each call; keeps its memory.
+#[derive(Debug, Default)]
+pub struct Extras {
+    bytes: Vec<u8>,
+    packets: Vec<(usize, usize)>,
+}
+
+impl Extras {
+    /// Room for a batch of super-packets, so that no call needs to allocate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { bytes: Vec::with_capacity(1 << 20), packets: Vec::with_capacity(1 << 10) }
+    }
+
+    /// The packets in the order they leave, each with the place in the batch of the packet that caused it.
+    pub fn packets(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let ends = self.packets.iter().map(|(_, end)| *end);
+        let starts = std::iter::once(0).chain(ends);
+        starts.zip(&self.packets).map(|(start, (cause, end))| (*cause, &self.bytes[start..*end]))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.packets.clear();
+    }
+
+    /// Adds a packet made of `parts`.
+    pub(crate) fn push(&mut self, cause: usize, parts: &[&[u8]]) {
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.packets.push((cause, self.bytes.len()));
+    }
+}

@@ -1,0 +1,135 @@
+//! Cutting packets that do not fit the tunnel: before encapsulation (RFC 791 §3.2), or after (RFC 8200 §4.5).
+
+use std::hash::{DefaultHasher, Hasher};
+
+use mape::options::{Fragmentation, TUNNEL_OVERHEAD};
+
+use crate::{
+    DropReason, Packet,
+    engine::Visit,
+    snapshot::DomainEntry,
+    wire::{FRAGMENT_OFFSET, IPV6_HEADER, Ipv4, MORE_FRAGMENTS, checksum, ipv6_header, protocol},
+};
+
+/// Length of an IPv6 Fragment header.
+const FRAGMENT_HEADER: usize = 8;
+
+/// Cuts the IPv4 packet that `packet` is: the first piece stays in its buffer, the others become extras, all
+/// encapsulated towards `ce`. `word` is the first of the outer header.
+#[cold]
+pub(crate) fn cut(
+    visit: &mut Visit<'_>,
+    packet: &mut Packet<'_>,
+    inner: &Ipv4,
+    how: Fragmentation,
+    domain: &DomainEntry,
+    ce: [u64; 2],
+    word: u32,
+) -> Result<(), DropReason> {
+    let header = |payload: usize, next: u8| ipv6_header(word, payload, next, domain.br_address, ce);
+    match how {
+        Fragmentation::Inner => cut_inner(visit, packet, inner, domain.payload_mtu, header),
+        Fragmentation::Outer => cut_outer(visit, packet, domain.payload_mtu, header),
+    }
+}
+
+fn cut_inner(
+    visit: &mut Visit<'_>,
+    packet: &mut Packet<'_>,
+    inner: &Ipv4,
+    mtu: usize,
+    outer: impl Fn(usize, u8) -> [u8; IPV6_HEADER],
+) -> Result<(), DropReason> {
+    let bytes = packet.bytes();
+    let (header, payload) = bytes.split_at_checked(inner.header).ok_or(DropReason::Truncated)?;
+    let first = (mtu - inner.header) & !7;
+    let later = copied_options(header);
+    let step = (mtu - later.len()) & !7;
+    let mut at = first;
+    for piece in payload.get(first..).unwrap_or_default().chunks(step) {
+        let more = at + piece.len() < payload.len();
+        let header = fragment_header(&later, inner.fragment, at, more, piece.len());
+        let total = header.len() + piece.len();
+        visit.extras.push(visit.cause, &[&outer(total, protocol::IPV4), &header, piece]);
+        at += piece.len();
+    }
+    let header = fragment_header(header, inner.fragment, 0, true, first);
+    packet.truncate(inner.header + first);
+    packet.bytes_mut()[..inner.header].copy_from_slice(&header);
+    let total = packet.bytes().len();
+    *packet.prepend().ok_or(DropReason::Truncated)? = outer(total, protocol::IPV4);
+    Ok(())
+}
+
+/// The header of the piece that begins `at` bytes into a packet that may itself be a fragment.
+fn fragment_header(header: &[u8], original: u16, at: usize, more: bool, length: usize) -> Vec<u8> {
+    let mut header = header.to_vec();
+    let flags = original & !FRAGMENT_OFFSET | if more { MORE_FRAGMENTS } else { 0 };
+    let offset = (original & FRAGMENT_OFFSET) + (at / 8) as u16;
+    let total = (header.len() + length) as u16;
+    header[0] = 0x40 | (header.len() / 4) as u8;
+    header[2..4].copy_from_slice(&total.to_be_bytes());
+    header[6..8].copy_from_slice(&(flags | offset).to_be_bytes());
+    header[10..12].fill(0);
+    let checksum = checksum(&header);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    header
+}
+
+/// A header for later fragments: only the options whose copied flag is set (RFC 791 §3.1), padded to words.
+fn copied_options(header: &[u8]) -> Vec<u8> {
+    let (fixed, mut options) = header.split_at(20);
+    let mut copied = fixed.to_vec();
+    while let [kind, rest @ ..] = options {
+        let length = match (kind, rest.first()) {
+            (0, _) => break,
+            (1, _) => 1,
+            (_, Some(length)) => usize::from(*length).max(2),
+            (_, None) => break,
+        };
+        let Some((option, after)) = options.split_at_checked(length) else { break };
+        if kind & 0x80 != 0 {
+            copied.extend_from_slice(option);
+        }
+        options = after;
+    }
+    copied.resize(copied.len().next_multiple_of(4), 0);
+    copied
+}
+
+fn cut_outer(
+    visit: &mut Visit<'_>,
+    packet: &mut Packet<'_>,
+    mtu: usize,
+    outer: impl Fn(usize, u8) -> [u8; IPV6_HEADER],
+) -> Result<(), DropReason> {
+    let whole = mtu + usize::from(TUNNEL_OVERHEAD);
+    let step = (whole - IPV6_HEADER - FRAGMENT_HEADER) & !7;
+    let identification = identification(visit);
+    let length = packet.bytes().len();
+    let fragment = |at: usize, piece: usize| {
+        let more = u16::from(at + piece < length);
+        let mut header = [protocol::IPV4, 0, 0, 0, 0, 0, 0, 0];
+        header[2..4].copy_from_slice(&(at as u16 | more).to_be_bytes());
+        header[4..8].copy_from_slice(&identification.to_be_bytes());
+        header
+    };
+    for (number, piece) in packet.bytes().chunks(step).enumerate().skip(1) {
+        let outer = outer(FRAGMENT_HEADER + piece.len(), protocol::FRAGMENT);
+        visit.extras.push(visit.cause, &[&outer, &fragment(number * step, piece.len()), piece]);
+    }
+    packet.truncate(step);
+    *packet.prepend().ok_or(DropReason::Truncated)? = fragment(0, step);
+    *packet.prepend().ok_or(DropReason::Truncated)? = outer(FRAGMENT_HEADER + step, protocol::FRAGMENT);
+    Ok(())
+}
+
+/// An identification that nobody outside can predict (RFC 7739 §5.3): a keyed hash of a counter.
+fn identification(visit: &mut Visit<'_>) -> u32 {
+    visit.engine.cut = visit.engine.cut.wrapping_add(1);
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(visit.engine.options.secret);
+    hasher.write_usize(visit.engine.options.worker);
+    hasher.write_u64(visit.engine.cut);
+    hasher.finish() as u32
+}

@@ -1,0 +1,87 @@
+//! IPv6 in, IPv4 out: from a CE to the Internet, or by a hairpin to another CE.
+
+use crate::{
+    Direction, DropReason, Packet, Verdict,
+    engine::Visit,
+    hairpin::{Turning, hairpin},
+    icmp::{self, Back},
+    wire::{Ipv4, protocol},
+};
+
+mod check_source;
+pub(crate) mod decapsulate;
+mod forward;
+
+use check_source::{Denied, check_source};
+use decapsulate::{Outer, Stopped, decapsulate};
+use forward::{combine, forward};
+
+#[inline(always)]
+pub(crate) fn from_ce(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
+    let outer = match decapsulate(visit.snapshot, packet.bytes()) {
+        Ok(outer) => outer,
+        Err(stopped) => return stop(visit, packet, stopped),
+    };
+    if outer.next_header != protocol::IPV4 {
+        return not_a_tunnel_packet(visit, packet, &outer);
+    }
+    let payload = packet.bytes().get(outer.at..outer.end).unwrap_or_default();
+    let inner = match Ipv4::parse(payload, true).and_then(Ipv4::with_sound_addresses) {
+        Ok(inner) => inner,
+        Err(reason) => return visit.dropped(Some(outer.domain), Direction::FromCe, reason, false),
+    };
+    match check_source(visit.snapshot, &outer, &inner, payload) {
+        Ok(domain) => pass(visit, packet, &outer, &inner, domain),
+        Err(denied) => deny(visit, packet, &outer, &inner, denied),
+    }
+}
+
+/// The way on for a packet whose source is proven.
+#[inline(always)]
+fn pass(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &Ipv4, domain: u32) -> Verdict {
+    packet.truncate(outer.at + inner.total);
+    packet.strip(outer.at);
+    let Some(tos) = combine(visit.domain(domain).dscp_from_ce, outer.traffic_class, inner.tos) else {
+        return visit.dropped(Some(domain), Direction::FromCe, DropReason::BadEcn, false);
+    };
+    let back = Back::Tunnel { relay: outer.relay, ce: outer.source };
+    if let Some(found) = visit.snapshot.tables.find(inner.destination) {
+        return hairpin(visit, packet, inner, &Turning { from: domain, found, tos, back });
+    }
+    if visit.engine_takes_ttl() && inner.ttl <= 1 {
+        let reply = icmp::time_exceeded(visit, packet, inner, domain, back);
+        return visit.dropped(Some(domain), Direction::FromCe, DropReason::TtlExpired, reply);
+    }
+    forward(visit, packet, inner, domain, tos)
+}
+
+/// Counts a packet that is not from where it claims, and tells whoever sent it, if that helps: silent drops are what
+/// operators of such relays suffer from most. RFC 7597 §8.1 would have it dropped without a word.
+#[cold]
+fn deny(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &Ipv4, denied: Denied) -> Verdict {
+    let Denied { domain, reason } = denied;
+    let tells = reason != DropReason::FragmentsDisabled && visit.domain(domain).answer_source_check;
+    let payload = packet.bytes().get(outer.at..outer.end).unwrap_or_default();
+    let reply = tells && icmp::may_report(payload, inner) && icmp::source_failed(visit, packet, outer, domain);
+    visit.dropped(Some(domain), Direction::FromCe, reason, reply)
+}
+
+#[cold]
+fn not_a_tunnel_packet(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Verdict {
+    if outer.next_header == protocol::ICMPV6 {
+        return icmp::to_relay(visit, packet, outer);
+    }
+    visit.dropped(Some(outer.domain), Direction::FromCe, DropReason::UnsupportedProtocol, false)
+}
+
+#[cold]
+fn stop(visit: &Visit<'_>, packet: &mut Packet<'_>, stopped: Stopped) -> Verdict {
+    match stopped {
+        Stopped::NotForRelay => visit.punted(None, Direction::FromCe, DropReason::NotForRelay),
+        Stopped::Drop(domain, reason) => visit.dropped(domain, Direction::FromCe, reason, false),
+        Stopped::BadOption { outer, pointer, silent } => {
+            let reply = !silent && icmp::parameter_problem(visit, packet, &outer, pointer);
+            visit.dropped(Some(outer.domain), Direction::FromCe, DropReason::UnsupportedHeader, reply)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! From a CE to a CE: out of one tunnel and into another, once per packet.
+
+use crate::{
+    Direction, DropReason, Packet, Verdict,
+    engine::Visit,
+    icmp::{self, Back},
+    tables::Found,
+    to_ce::{
+        choose_ce::choose_ce,
+        encapsulate::{Crossing, encapsulate},
+        find_port::{Side, find_port},
+    },
+    wire::Ipv4,
+};
+
+/// A packet whose source is proven, on its way to another CE.
+pub(crate) struct Turning<'t> {
+    /// The domain of the CE that sent it.
+    pub(crate) from: u32,
+    /// Who answers for its destination.
+    pub(crate) found: Found<'t>,
+    /// The TOS byte that leaves.
+    pub(crate) tos: u8,
+    /// The way back to the CE that sent it.
+    pub(crate) back: Back,
+}
+
+/// Sends the IPv4 packet that `packet` now is to the CE of its destination. What fails is counted from the CE, for its
+/// domain; what succeeds is counted both ways: from the one CE, to the other.
+#[cold]
+pub(crate) fn hairpin(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, turning: &Turning<'_>) -> Verdict {
+    let from = turning.from;
+    match turn(visit, packet, inner, turning) {
+        Ok(to) => {
+            visit.count_forwarded(to, Direction::ToCe);
+            visit.forwarded(from, Direction::FromCe)
+        }
+        Err(Failure { reason, mtu }) => {
+            let reply = match reason {
+                DropReason::TtlExpired => icmp::time_exceeded(visit, packet, inner, from, turning.back),
+                DropReason::TooBig => icmp::too_big(visit, packet, inner, from, turning.back, mtu),
+                _ => false,
+            };
+            visit.dropped(Some(from), Direction::FromCe, reason, reply)
+        }
+    }
+}
+
+/// Why it did not get there, and what would have fitted the tunnel.
+struct Failure {
+    reason: DropReason,
+    mtu: usize,
+}
+
+impl From<DropReason> for Failure {
+    fn from(reason: DropReason) -> Self {
+        Self { reason, mtu: 0 }
+    }
+}
+
+/// All the way into the other tunnel; the domain of the CE at its end. The TTL is taken here even where the kernel
+/// forwards: it sees only the outer headers.
+fn turn(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, turning: &Turning<'_>) -> Result<u32, Failure> {
+    let from = visit.domain(turning.from);
+    if !from.hairpin {
+        return Err(DropReason::HairpinDisabled.into());
+    }
+    if inner.ttl <= 1 {
+        return Err(DropReason::TtlExpired.into());
+    }
+    let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
+    let flow = find_port(inner, payload, Side::Destination);
+    let (rule, ce) = choose_ce(&visit.snapshot.tables, turning.found, inner.destination, flow.port)?;
+    let to = visit.domain(rule.domain);
+    if !to.hairpin {
+        return Err(DropReason::HairpinDisabled.into());
+    }
+    let mss_limit = from.mss_limit.into_iter().chain(to.mss_limit).min();
+    let crossing = Crossing { ce, ports: flow.ports, mss_limit, tos: turning.tos, take_ttl: true };
+    encapsulate(visit, packet, inner, to, &crossing).map_err(|reason| Failure { reason, mtu: to.payload_mtu })?;
+    Ok(rule.domain)
+}

@@ -1,0 +1,65 @@
+//! A packet in its buffer, edited in place: headers grow into the room before it.
+
+/// Free bytes that a buffer must have before a packet: an IPv6 and an ICMPv6 header (48) fit.
+pub const HEADROOM: usize = 64;
+
+/// The usual size of a buffer: headroom and a packet of up to 1,984 bytes.
+pub const SLOT: usize = 2048;
+
+/// One IP packet, `buffer[start..start + length]`, from its IP header on.
+#[derive(Debug)]
+pub struct Packet<'b> {
+    buffer: &'b mut [u8],
+    start: usize,
+    length: usize,
+}
+
+impl<'b> Packet<'b> {
+    /// A packet of `length` bytes, link padding included, that begins `start` bytes into `buffer`.
+    ///
+    /// # Panics
+    /// If it does not lie in the buffer with [`HEADROOM`] before it: a mistake of the driver, not of the packet.
+    #[must_use]
+    pub fn new(buffer: &'b mut [u8], start: usize, length: usize) -> Self {
+        assert!(start >= HEADROOM && start + length <= buffer.len(), "packet {start}+{length} in {}", buffer.len());
+        Self { buffer, start, length }
+    }
+
+    /// The packet as it is now.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.start + self.length]
+    }
+
+    /// Where the packet is now: its first byte in the buffer, and its length.
+    #[must_use]
+    pub fn place(&self) -> (usize, usize) {
+        (self.start, self.length)
+    }
+
+    #[inline]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..self.start + self.length]
+    }
+
+    /// Cuts everything behind the first `length` bytes.
+    #[inline]
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// Takes `count` bytes off the front.
+    #[inline]
+    pub(crate) fn strip(&mut self, count: usize) {
+        self.start += count;
+        self.length -= count;
+    }
+
+    /// Puts `N` bytes before the packet and returns them to be written.
+    #[inline]
+    pub(crate) fn prepend<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.start = self.start.checked_sub(N)?;
+        self.length += N;
+        self.buffer[self.start..].first_chunk_mut()
+    }
+}

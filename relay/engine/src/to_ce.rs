@@ -1,0 +1,90 @@
+//! IPv4 in, IPv6 out: from the Internet to a CE.
+
+use crate::{
+    Direction, DropReason, Packet, Verdict,
+    engine::Visit,
+    icmp::{self, Back},
+    tables::{Found, Tables},
+    wire::Ipv4,
+};
+
+pub(crate) mod choose_ce;
+pub(crate) mod encapsulate;
+pub(crate) mod find_port;
+pub(crate) mod fit_mtu;
+
+use choose_ce::choose_ce;
+use encapsulate::{Crossing, encapsulate};
+use find_port::{Side, find_port};
+
+#[inline(always)]
+pub(crate) fn to_ce(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
+    // In the kernel's hands the checksum has been verified already.
+    let parsed = Ipv4::parse(packet.bytes(), visit.engine_takes_ttl()).and_then(Ipv4::with_sound_addresses);
+    let inner = match parsed {
+        Ok(inner) => inner,
+        Err(reason) => return visit.dropped(None, Direction::ToCe, reason, false),
+    };
+    let Some(found) = visit.snapshot.tables.find(inner.destination) else {
+        return visit.punted(None, Direction::ToCe, DropReason::NoRule);
+    };
+    match deliver(visit, packet, &inner, found) {
+        Ok(domain) => visit.forwarded(domain, Direction::ToCe),
+        Err(reason) => refuse(visit, packet, &inner, found, reason),
+    }
+}
+
+/// All the way to the tunnel packet; the domain that it was for.
+#[inline(always)]
+fn deliver(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found<'_>) -> Result<u32, DropReason> {
+    if visit.engine_takes_ttl() && inner.ttl <= 1 {
+        return Err(DropReason::TtlExpired);
+    }
+    if inner.is_fragment() {
+        return Err(DropReason::FragmentsDisabled);
+    }
+    let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
+    let flow = find_port(inner, payload, Side::Destination);
+    let (rule, ce) = choose_ce(&visit.snapshot.tables, found, inner.destination, flow.port)?;
+    let domain = visit.domain(rule.domain);
+    packet.truncate(inner.total);
+    let crossing = Crossing {
+        ce,
+        ports: flow.ports,
+        mss_limit: domain.mss_limit,
+        tos: inner.tos,
+        take_ttl: visit.engine_takes_ttl(),
+    };
+    encapsulate(visit, packet, inner, domain, &crossing)?;
+    Ok(rule.domain)
+}
+
+/// Counts a packet that goes no further, and tells its sender where that helps.
+#[cold]
+fn refuse(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found<'_>, reason: DropReason) -> Verdict {
+    let port = || {
+        let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
+        find_port(inner, payload, Side::Destination).port
+    };
+    let domain = domain_of(&visit.snapshot.tables, found, port);
+    let reply = match reason {
+        DropReason::TtlExpired => icmp::time_exceeded(visit, packet, inner, domain, Back::Internet),
+        DropReason::TooBig => {
+            let mtu = visit.domain(domain).payload_mtu;
+            icmp::too_big(visit, packet, inner, domain, Back::Internet, mtu)
+        }
+        _ => false,
+    };
+    visit.dropped(Some(domain), Direction::ToCe, reason, reply)
+}
+
+/// The domain that a packet to an address is counted for: its CE's, or that of the first of those who share it.
+pub(crate) fn domain_of(tables: &Tables, found: Found<'_>, port: impl FnOnce() -> Option<u16>) -> u32 {
+    match found {
+        Found::Rule(rule) => rule.domain,
+        Found::Group(group) => {
+            let bound = port().and_then(|port| tables.bound(group, port));
+            bound.or_else(|| tables.first_bound(group)).map_or(0, |rule| rule.domain)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What is to be done with a packet: data, for the driver to act on.
+
+use crate::{Direction, DropReason};
+
+/// What became of one packet of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// What to do with it.
+    pub outcome: Outcome,
+    /// The domain that it was counted for, an index into [`Snapshot::domains`](crate::Snapshot::domains).
+    pub domain: Option<u32>,
+    /// Which way it went.
+    pub direction: Direction,
+}
+
+/// What to do with a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The buffer holds a packet that leaves; so do the [`Extras`](crate::Extras) it caused, behind it.
+    Emit,
+    /// It goes no further. With `reply` the buffer holds an ICMP error that goes back.
+    Drop {
+        /// Why.
+        reason: DropReason,
+        /// Whether the buffer now holds an answer.
+        reply: bool,
+    },
+    /// The relay keeps it: it waits for other fragments.
+    Hold,
+    /// Not the relay's: up to the host, unchanged, where there is one above; else the end, counted for this reason.
+    Punt(DropReason),
+}
+
+impl Verdict {
+    /// Whether the buffer holds a packet to be written.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        matches!(self.outcome, Outcome::Emit | Outcome::Drop { reply: true, .. })
+    }
+
+    /// Why it went no further, if it did not.
+    #[must_use]
+    pub fn reason(&self) -> Option<DropReason> {
+        match self.outcome {
+            Outcome::Drop { reason, .. } | Outcome::Punt(reason) => Some(reason),
+            Outcome::Emit | Outcome::Hold => None,
+        }
+    }
+}
+
+impl Default for Verdict {
+    /// For arrays that [`Engine::process`](crate::Engine::process) fills.
+    fn default() -> Self {
+        Self { outcome: Outcome::Punt(DropReason::NotForRelay), domain: None, direction: Direction::ToCe }
+    }
+}
