@@ -1,1 +1,22 @@
-//! The API of Culvert.
+//! The API of Culvert: what people write, as Rust types, and the one way from there to [`mape`].
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`map_domain`] | what a `MapDomain` may say; its doc comments are `kubectl explain` |
+//! | [`convert`] | what it means: [`mape::DomainConfig`], or every field that means nothing |
+//! | [`manifest`] | how files of manifests become one [`mape::Fleet`], with file and line of all that is wrong |
+//! | [`yaml`] | the `CustomResourceDefinition`, as committed under `crds/yaml` |
+#![forbid(unsafe_code)]
+
+pub mod convert;
+pub mod manifest;
+pub mod map_domain;
+pub mod yaml;
+
+pub use map_domain::{MapDomain, MapDomainSpec, MapDomainStatus};
+
+/// The API group of every kind of ours.
+pub const GROUP: &str = "culvert.dev";
+
+/// The only version there is so far.
+pub const VERSION: &str = "v1alpha1";
