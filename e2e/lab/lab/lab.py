@@ -1,0 +1,193 @@
+"""One lab: the network, the relays and programs started in it, and what is kept as evidence."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from .namespaces import Namespace, lock_run, unlock_run
+from .relay import Relay, manifest
+from .topology import RELAY_SOURCE, Network
+from .wire import Capture
+
+LAB = Path(__file__).resolve().parent.parent
+REPOSITORY = LAB.parent.parent
+PROGRAMS = {
+    "ip": "iproute2", "nft": "nftables", "ping": "iputils-ping", "curl": "curl", "dig": "dnsutils",
+    "dnsmasq": "dnsmasq-base", "iperf3": "iperf3", "traceroute": "traceroute", "setpriv": "util-linux",
+}
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class Missing(Exception):
+    """Something the lab needs is not on this machine."""
+
+
+def check_machine() -> None:
+    """Says what is missing, all at once, before anything is set up."""
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SBIN}"
+    if os.geteuid() != 0:
+        raise Missing("the lab makes network namespaces and has to run as root (try sudo)")
+    lacking = [f"{program} ({package})" for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if lacking:
+        raise Missing(f"not installed: {', '.join(lacking)}. Run scripts/install-tools")
+    if not Path("/dev/net/tun").exists():
+        raise Missing("/dev/net/tun is missing: load the kernel module (modprobe tun)")
+
+
+def find_binary() -> Path:
+    """The relay to test: $CULVERT_RELAY, else the release build."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    binary = Path(os.environ.get("CULVERT_RELAY", target / "release" / "culvert-relay"))
+    if not os.access(binary, os.X_OK):
+        raise Missing(f"{binary} is missing: run `cargo build --release -p culvert-relay`")
+    return binary
+
+
+class Lab:
+    """A fresh network for one test; everything in it ends with it."""
+
+    def __init__(self, folder: Path, binary: Path):
+        self.folder = folder
+        self.binary = binary
+        self.network = Network(os.getpid())
+        self.processes: list[subprocess.Popen] = []
+        self.relays: list[Relay] = []
+        self.captures: list[Capture] = []
+
+    def __enter__(self) -> "Lab":
+        self.lock = lock_run(os.getpid())
+        try:
+            self.network.build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with uninterrupted():
+            for capture in self.captures:
+                capture.close()
+            for relay in self.relays:
+                relay.kill()
+            for process in self.processes:
+                end(process)
+            self.network.remove()
+            unlock_run(self.lock)
+
+    @property
+    def relay_node(self) -> Namespace:
+        return self.network.relay
+
+    @property
+    def core(self) -> Namespace:
+        return self.network.core
+
+    @property
+    def internet(self) -> Namespace:
+        return self.network.internet
+
+    @property
+    def customers(self) -> list:
+        return self.network.customers
+
+    def launch(self, config: str | None = None, *flags: str, wrapper=(), **options) -> Relay:
+        """Starts a relay and returns at once."""
+        folder = self.folder / f"relay{len(self.relays) + 1}"
+        flags = flags if "--ipv4-source" in flags else (*flags, "--ipv4-source", str(RELAY_SOURCE))
+        config = manifest() if config is None else config
+        relay = Relay(self.relay_node, self.binary, folder, config, flags, wrapper, **options)
+        self.relays.append(relay)
+        return relay
+
+    @contextlib.contextmanager
+    def relay(self, config: str | None = None, *flags: str, **options):
+        """A relay that forwards meanwhile, and has to end well."""
+        relay = self.launch(config, *flags, **options)
+        relay.wait_ready()
+        yield relay
+        self.note_metrics(relay)
+        code = relay.stop()
+        assert code == 0, f"the relay ended with {code} at SIGTERM:\n{relay.log}"
+
+    def note_metrics(self, relay: Relay) -> None:
+        (relay.folder / "metrics").write_text(relay.metrics().text)
+
+    def start(self, node: Namespace, *argv: str) -> subprocess.Popen:
+        """Starts a program in a node; it ends with the lab."""
+        log = self.folder / f"{node.node}-{Path(argv[0]).name}.log"
+        with open(log, "a") as out:
+            process = subprocess.Popen(node.argv(*argv), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def capture(self, node: Namespace, device: str) -> Capture:
+        capture = Capture(node, device)
+        self.captures.append(capture)
+        return capture
+
+    def keep_evidence(self) -> None:
+        """Writes what only the living lab knows into its folder."""
+        for capture in self.captures:
+            capture.save(self.folder)
+        for relay in self.relays:
+            if relay.process.poll() is None:
+                with contextlib.suppress(Exception):
+                    self.note_metrics(relay)
+        for node in self.network.nodes:
+            (self.folder / f"{node.node}-network.txt").write_text(picture(node))
+
+
+def picture(node: Namespace) -> str:
+    """Everything about a node's network that a relay could change, as text."""
+    parts = [
+        node.show("-details", "link"),
+        node.show("addr"),
+        *(node.show(family, what, "show", *more) for family in ("-4", "-6")
+          for what, *more in (("rule",), ("route", "table", "all"))),
+        node.run("nft", "list", "ruleset"),
+        sysctls(node),
+    ]
+    return "\n".join(parts)
+
+
+def sysctls(node: Namespace) -> str:
+    """The settings of net.ipv4 and net.ipv6 that are settings: no counters, no neighbour tables."""
+    lines = node.run("sysctl", "-e", "-a", "--pattern", r"^net\.ipv[46]\.(conf|ip_forward|fwmark|icmp)").splitlines()
+    return "\n".join(line for line in lines if "stable_secret" not in line)
+
+
+def end(process: subprocess.Popen) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Signals that would end us wait until this is done."""
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def eventually(condition, seconds: float = 5):
+    """Asks again until the answer is true, or time is up; the last answer. For things that happen soon, not in time."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return answer

@@ -1,0 +1,143 @@
+"""Network namespaces of one run: made under names nobody else has, and gone after it, however it ends.
+
+Names are `culvert-RUN-NODE`, RUN being the process id. A run holds a lock on /run/culvert-lab/RUN while it lives, so
+the next run knows what a killed one has left behind.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+LOCKS = Path("/run/culvert-lab")
+NETNS = Path("/run/netns")
+CLONE_NEWNET = 0x40000000
+NAME = re.compile(r"culvert-(\d+)-\w+")
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class CommandFailed(Exception):
+    """A command that must work did not."""
+
+
+def command(*argv: str, stdin: str | None = None, timeout: float = 60) -> str:
+    """Runs a command that must work; returns what it printed."""
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout)
+    if done.returncode != 0:
+        said = (done.stderr + done.stdout).strip()
+        raise CommandFailed(f"`{' '.join(argv)}` ended with {done.returncode}: {said}")
+    return done.stdout
+
+
+class Namespace:
+    """One node of the lab."""
+
+    def __init__(self, run: int, node: str):
+        self.node = node
+        self.name = f"culvert-{run}-{node}"
+        command("ip", "netns", "add", self.name)
+        self.ip("link set lo up")
+
+    def ip(self, *lines: str) -> None:
+        """Runs `ip` commands here, all in one process."""
+        command("ip", "-n", self.name, "-batch", "-", stdin="\n".join(lines) + "\n")
+
+    def show(self, *words: str) -> str:
+        """What `ip WORDS` prints here."""
+        return command("ip", "-n", self.name, *words)
+
+    def argv(self, *argv: str) -> list[str]:
+        """The command line that runs `argv` here. `ip` becomes the program itself, so the pid is the program's."""
+        return ["ip", "netns", "exec", self.name, *argv]
+
+    def run(self, *argv: str, timeout: float = 60) -> str:
+        """Runs a program that must work here; returns what it printed."""
+        return command(*self.argv(*argv), timeout=timeout)
+
+    def try_run(self, *argv: str, timeout: float = 60) -> subprocess.CompletedProcess:
+        """Runs a program here that may fail."""
+        return subprocess.run(self.argv(*argv), capture_output=True, text=True, timeout=timeout)
+
+    @contextlib.contextmanager
+    def entered(self):
+        """The calling thread is in this namespace meanwhile; sockets opened here stay here."""
+        with open("/proc/thread-self/ns/net") as home, open(NETNS / self.name) as there:
+            set_namespace(there.fileno())
+            try:
+                yield
+            finally:
+                set_namespace(home.fileno())
+
+    def socket(self, *kind) -> socket.socket:
+        with self.entered():
+            return socket.socket(*kind)
+
+    def sysctl(self, **values: int) -> None:
+        """Sets sysctls under net; `/` is written as `__`: ipv4__ip_forward=1."""
+        with self.entered():
+            for key, value in values.items():
+                Path("/proc/sys/net", *key.split("__")).write_text(f"{value}\n")
+
+    def read_sysctl(self, key: str) -> int:
+        with self.entered():
+            return int(Path("/proc/sys/net", *key.split("__")).read_text())
+
+    def remove(self) -> None:
+        end_processes(self.name)
+        command("ip", "netns", "del", self.name)
+
+
+def set_namespace(fd: int) -> None:
+    if libc.setns(fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns failed")
+
+
+def end_processes(name: str) -> None:
+    """Ends what still runs in a namespace of ours."""
+    for pid in command("ip", "netns", "pids", name).split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def lock_run(run: int):
+    """Marks this run as alive until the returned file is closed, or the process ends in whatever way."""
+    LOCKS.mkdir(exist_ok=True)
+    lock = open(LOCKS / str(run), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def unlock_run(lock) -> None:
+    Path(lock.name).unlink(missing_ok=True)
+    lock.close()
+
+
+def is_alive(run: str) -> bool:
+    """Whether the run of that number still holds its lock."""
+    try:
+        with open(LOCKS / run) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def remove_leftovers() -> list[str]:
+    """Removes the namespaces of runs that were killed; returns their names."""
+    names = os.listdir(NETNS) if NETNS.exists() else []
+    found = [(name, match[1]) for name in names if (match := NAME.fullmatch(name))]
+    dead = {run for _, run in found if not is_alive(run)}
+    gone = sorted(name for name, run in found if run in dead)
+    for name in gone:
+        end_processes(name)
+        command("ip", "netns", "del", name)
+    for run in dead:
+        (LOCKS / run).unlink(missing_ok=True)
+    return gone

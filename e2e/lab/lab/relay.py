@@ -1,0 +1,165 @@
+"""The relay under test: a real `culvert-relay` process in its own node, seen only through what it shows to anybody."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from .namespaces import Namespace
+from .topology import BR, RELAY_SOURCE, RULE
+
+TUN = "culvert0"
+ADMIN_PORT = 9108
+DOMAIN = {"namespace": "lab", "domain": "isp-a"}
+SERIES = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def manifest(**changes) -> str:
+    """The lab's MapDomain as JSON (which is YAML), with changed or added spec fields."""
+    rule = {
+        "name": "r1",
+        "ipv4Prefix": str(RULE.ipv4_prefix),
+        "mapePrefix": str(RULE.ipv6_prefix),
+        "eaBitsLength": RULE.ea_bits,
+        "psidOffset": RULE.psid_offset,
+        "psidLength": RULE.psid_length,
+    }
+    spec = {
+        "softwireAddress": str(BR),
+        "version": "RFC7597",
+        "rules": [rule],
+        "icmp": {"ipv4Source": str(RELAY_SOURCE)},
+    }
+    return document(DOMAIN["domain"], spec | changes)
+
+
+def document(name: str, spec: dict) -> str:
+    metadata = {"name": name, "namespace": DOMAIN["namespace"]}
+    return json.dumps({"apiVersion": "culvert.dev/v1alpha1", "kind": "MapDomain", "metadata": metadata, "spec": spec})
+
+
+class Metrics:
+    """One reading of /metrics."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.series = []
+        for line in text.splitlines():
+            if match := SERIES.fullmatch(line):
+                self.series.append((match[1], dict(LABEL.findall(match[2] or "")), float(match[3])))
+
+    def total(self, name: str, **labels: str) -> int:
+        """The sum of the series of that name with these labels."""
+        return int(sum(
+            value for series, has, value in self.series if series == name and labels.items() <= has.items()
+        ))
+
+    def forwarded(self, direction: str) -> int:
+        return self.total("culvert_forwarded_packets_total", direction=direction)
+
+    def dropped(self, direction: str | None = None, reason: str | None = None) -> int:
+        labels = {"direction": direction, "reason": reason}
+        given = {key: value for key, value in labels.items() if value}
+        return self.total("culvert_dropped_packets_total", **given)
+
+    def drops(self) -> dict[tuple[str, str], int]:
+        """Every drop counter that has counted: (direction, reason) -> packets."""
+        return {
+            (has["direction"], has["reason"]): int(value)
+            for name, has, value in self.series
+            if name == "culvert_dropped_packets_total" and value
+        }
+
+
+class Relay:
+    """A running culvert-relay. Its configuration folder, log and process are this object's."""
+
+    def __init__(self, namespace: Namespace, binary: Path, folder: Path, config: str, flags=(), wrapper=(),
+                 admin_port: int = ADMIN_PORT):
+        self.namespace = namespace
+        self.admin_port = admin_port
+        self.folder = folder
+        self.config = folder / "config" / "isp-a.yaml"
+        self.config.parent.mkdir(parents=True)
+        self.write_config(config)
+        self.log_file = folder / "relay.log"
+        argv = [
+            *wrapper, str(binary), "run", "--config", str(self.config.parent), "--admin", f"127.0.0.1:{admin_port}",
+            *flags,
+        ]
+        (folder / "command").write_text(" ".join(argv) + "\n")
+        with open(self.log_file, "w") as log:
+            self.process = subprocess.Popen(namespace.argv(*argv), stdout=log, stderr=log, env=clean_environment())
+
+    def write_config(self, config: str) -> None:
+        """Replaces the manifest as careful editors do: never half of it is there."""
+        fresh = self.config.with_suffix(".new")
+        fresh.write_text(config)
+        fresh.rename(self.config)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """The status and body of an admin page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port)
+        connection.sock = self.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.sock.settimeout(5)
+        try:
+            connection.sock.connect(("127.0.0.1", self.admin_port))
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def metrics(self) -> Metrics:
+        status, text = self.get("/metrics")
+        assert status == 200, f"/metrics answered {status}: {text}"
+        return Metrics(text)
+
+    def state(self) -> dict:
+        status, text = self.get("/state")
+        assert status == 200, f"/state answered {status}: {text}"
+        return json.loads(text)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def wait_ready(self, seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        while not self.is_ready():
+            assert self.process.poll() is None, f"the relay ended with {self.process.returncode}:\n{self.log}"
+            assert time.monotonic() < deadline, f"the relay is not ready:\n{self.log}"
+            time.sleep(0.02)
+
+    def wait_end(self, seconds: float = 15) -> int:
+        """Waits for the process to end by itself; its exit code."""
+        return self.process.wait(seconds)
+
+    def stop(self) -> int:
+        """Ends the relay as an init system would; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours, without settings for another relay."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("CULVERT_")}
