@@ -158,20 +158,25 @@ impl Fleet {
         if same_ce && same_domain { Ok(target) } else { Err(Refusal::SpoofedSource) }
     }
 
-    /// What the CE with this prefix, or an address or subnet in it, was given.
+    /// What the CE with this prefix, or an address or subnet in it, was given. Where CEs' prefixes nest, that is the CE
+    /// with just this address, else the one with the longest prefix, as routers would have it.
     ///
     /// # Errors
     /// A [`PrefixError`] if the prefix is nobody's, or several CEs'.
     pub fn assigned(&self, prefix: Ipv6Net) -> Result<Assignment<'_>, PrefixError> {
         let address = prefix.network();
-        let mut needed = None;
-        for (domain, rule) in self.ipv6.matches(address.to_bits()).map(|entry| self.rule_at(entry.value)) {
-            if rule.end_user_length() <= prefix.prefix_len() {
-                return Ok(self.assignment(domain, rule, address));
-            }
-            needed = Some(rule.end_user_length());
-        }
-        Err(needed.map_or(PrefixError::NoRule(prefix), |length| PrefixError::TooShort(prefix, length)))
+        let length = prefix.prefix_len();
+        let rules = || self.ipv6.matches(address.to_bits()).map(|entry| self.rule_at(entry.value));
+        let owners = rules().filter(|(_, rule)| rule.end_user_length() <= length);
+        let assignments = owners.map(|(domain, rule)| self.assignment(domain, rule, address));
+        let rank = |given: &Assignment<'_>| {
+            let is_ce = given.ce_address == address;
+            (is_ce && given.shadowed_by.is_none(), is_ce, given.end_user_prefix.prefix_len())
+        };
+        assignments.max_by_key(rank).ok_or_else(|| {
+            let needed = rules().map(|(_, rule)| rule.end_user_length()).min();
+            needed.map_or(PrefixError::NoRule(prefix), |length| PrefixError::TooShort(prefix, length))
+        })
     }
 
     /// Whether `address` is a domain's BR address.
