@@ -53,12 +53,6 @@ impl PrefixIndex {
         .filter(move |entry| entry.contains(address))
     }
 
-    /// The pairs of entries that overlap, each with the nearest one around it.
-    pub(crate) fn overlaps(&self) -> impl Iterator<Item = (&Entry, &Entry)> {
-        let nested = self.entries.iter().zip(&self.parents);
-        nested.filter_map(|(entry, parent)| Some((&self.entries[(*parent)? as usize], entry)))
-    }
-
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }

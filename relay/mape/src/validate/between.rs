@@ -10,8 +10,9 @@ use alloc::{
 
 use crate::{
     DomainConfig, Fleet, Problem,
+    address::leading_ones,
     fleet::{MAX_LOOKUP_CELLS, MAX_RULES},
-    index::{Entry, PrefixIndex},
+    index::Entry,
 };
 
 /// All contradictions between the domains of `fleet`, which `configs` made, in the same order.
@@ -85,52 +86,67 @@ fn shared_port(fleet: &Fleet, first: u32, value: u32, owners: &mut Owners) -> Op
     None
 }
 
-/// Rules whose End-user prefixes have one length and one space: some CE of each would have the same.
+/// Rules whose End-user prefixes have one length and one space: some CE of each would have the same. In the order of
+/// age, so that whoever is blamed clashes with one that is not.
 fn shared_prefixes(fleet: &Fleet) -> Vec<Problem> {
-    let mut by_length: BTreeMap<u8, Vec<Entry>> = BTreeMap::new();
-    for entry in fleet.ipv6_index().entries() {
-        let (_, rule) = fleet.rule_at(entry.value);
-        by_length.entry(rule.end_user_length()).or_default().push(*entry);
-    }
+    let mut entries: Vec<&Entry> = fleet.ipv6_index().entries().iter().collect();
+    entries.sort_unstable_by_key(|entry| entry.value);
+    let mut owners: BTreeMap<(u8, u128), &Entry> = BTreeMap::new();
     let mut problems = Vec::new();
-    for (length, entries) in by_length {
-        for (a, b) in PrefixIndex::new(entries).overlaps() {
-            let (older, younger) = (a.value.min(b.value), a.value.max(b.value));
-            let (_, rule) = fleet.rule_at(younger);
-            let (_, other) = fleet.rule_at(older);
-            let why =
-                format!("both make End-user prefixes of /{length}, and it has mapePrefix {}", other.mape_prefix());
-            let found = rule.mape_prefix().to_string();
-            let fix = "IPv6 space of its own";
-            problems.push(conflict(fleet, older, younger, "mapePrefix", found, fix, &why));
+    for entry in entries {
+        let (_, rule) = fleet.rule_at(entry.value);
+        let length = rule.end_user_length();
+        let last = (length, entry.start | !leading_ones(entry.length));
+        let nearest = owners.range((length, 0)..=last).next_back().map(|(_, owner)| *owner);
+        let Some(owner) = nearest.filter(|owner| owner.contains(entry.start) || entry.contains(owner.start)) else {
+            owners.insert((length, entry.start), entry);
+            continue;
+        };
+        let (_, other) = fleet.rule_at(owner.value);
+        let why = format!("both make End-user prefixes of /{length}, and it has mapePrefix {}", other.mape_prefix());
+        let found = rule.mape_prefix().to_string();
+        problems.push(conflict(fleet, owner.value, entry.value, "mapePrefix", found, "IPv6 space of its own", &why));
+    }
+    problems
+}
+
+/// A BR address that some CE computes as its own. The younger domain has to move: its BR address, or its CEs.
+fn br_addresses_of_ces(fleet: &Fleet) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, domain) in fleet.domains().iter().enumerate() {
+        for entry in fleet.ipv6_index().matches(domain.softwire_address().to_bits()) {
+            let (owner, rule) = fleet.rule_at(entry.value);
+            let (ipv4, psid) = rule.assigned(domain.softwire_address());
+            if rule.ce_address(owner.version(), ipv4.addr(), psid) == domain.softwire_address() {
+                let ce = format!("the CE with {ipv4}, PSID {}", psid.0);
+                problems.push(br_address_of_ce(fleet, at, fleet.place(entry.value), &ce));
+            }
         }
     }
     problems
 }
 
-/// A BR address that some CE computes as its own.
-fn br_addresses_of_ces(fleet: &Fleet) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for domain in fleet.domains() {
-        let address = domain.softwire_address();
-        for entry in fleet.ipv6_index().matches(address.to_bits()) {
-            let (owner, rule) = fleet.rule_at(entry.value);
-            let (ipv4, psid) = rule.assigned(address);
-            if rule.ce_address(owner.version(), ipv4.addr(), psid) == address {
-                let why =
-                    format!("rule {} of {} gives it to the CE with {ipv4}, PSID {}", rule.name(), owner.name(), psid.0);
-                problems.push(Problem {
-                    domain: domain.name().clone(),
-                    field: "spec.softwireAddress".to_string(),
-                    found: address.to_string(),
-                    allowed: "an address that is no CE's".to_string(),
-                    why: why.into(),
-                    conflicts_with: (owner.name() != domain.name()).then(|| owner.name().clone()),
-                });
-            }
-        }
+fn br_address_of_ce(fleet: &Fleet, relay: usize, (owner, rule): (usize, usize), ce: &str) -> Problem {
+    let (domain, holder) = (&fleet.domains()[relay], &fleet.domains()[owner]);
+    let (address, conflicting) = (domain.softwire_address(), &holder.rules()[rule]);
+    if relay < owner {
+        return Problem {
+            domain: holder.name().clone(),
+            field: format!("spec.rules[{rule}].mapePrefix"),
+            found: conflicting.mape_prefix().to_string(),
+            allowed: "space without other domains' BR addresses".to_string(),
+            why: format!("{ce} would have {address}, the softwireAddress of {}", domain.name()).into(),
+            conflicts_with: Some(domain.name().clone()),
+        };
     }
-    problems
+    Problem {
+        domain: domain.name().clone(),
+        field: "spec.softwireAddress".to_string(),
+        found: address.to_string(),
+        allowed: "an address that is no CE's".to_string(),
+        why: format!("rule {} of {} gives it to {ce}", conflicting.name(), holder.name()).into(),
+        conflicts_with: (relay != owner).then(|| holder.name().clone()),
+    }
 }
 
 fn size(fleet: &Fleet) -> Option<Problem> {
