@@ -1,0 +1,81 @@
+//! The HTTP server: health, state, metrics.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State as Extract,
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    host::Host,
+    metrics::{Metrics, Sample},
+    shared::Shared,
+    state::State,
+};
+
+/// The version of Prometheus' text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+struct Admin {
+    shared: Arc<Shared>,
+    host: Host,
+    metrics: Metrics,
+}
+
+/// Serves until the runtime ends.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, host: Host, metrics: Metrics) {
+    let router = Router::new()
+        .route("/", get(index))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/state", get(state))
+        .route("/metrics", get(metrics_text))
+        .with_state(Arc::new(Admin { shared, host, metrics }));
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the HTTP server ended");
+    }
+}
+
+async fn index() -> Html<&'static str> {
+    Html(
+        "<!doctype html><title>culvert-relay</title><h1>culvert-relay</h1><ul>\
+         <li><a href=/state>state</a>: everything, as JSON\
+         <li><a href=/metrics>metrics</a>: Prometheus text\
+         <li><a href=/livez>livez</a>: 503 when a thread hangs\
+         <li><a href=/readyz>readyz</a>: 200 while routes lead here</ul>\n",
+    )
+}
+
+async fn livez(Extract(admin): Extract<Arc<Admin>>) -> (StatusCode, String) {
+    let hung = admin.shared.status().hung.clone();
+    if hung.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("workers {hung:?} make no progress\n"))
+}
+
+async fn readyz(Extract(admin): Extract<Arc<Admin>>) -> (StatusCode, &'static str) {
+    if admin.shared.is_ready() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "no routes lead here\n")
+    }
+}
+
+async fn state(Extract(admin): Extract<Arc<Admin>>) -> Json<State> {
+    let links = admin.host.link_drops().await;
+    Json(State::read(&admin.shared, links))
+}
+
+async fn metrics_text(Extract(admin): Extract<Arc<Admin>>) -> Response {
+    let links = admin.host.link_drops().await;
+    match admin.metrics.render(Sample::take(&admin.shared, links)) {
+        Ok(text) => ([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
+}

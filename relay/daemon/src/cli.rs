@@ -1,0 +1,224 @@
+//! The command line.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::host::RouteTable;
+
+/// A MAP-E border relay (RFC 7597) for any Linux box.
+#[derive(Debug, Parser)]
+#[command(name = "culvert-relay", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Forward traffic for the MAP domains of some manifests, until SIGTERM or SIGINT
+    Run(Options),
+}
+
+/// Forward traffic for the MAP domains of some manifests, until SIGTERM or SIGINT.
+///
+/// The relay opens a TUN device, routes the domains' IPv4 prefixes and BR addresses to it, encapsulates what comes
+/// in as IPv4 and decapsulates what comes in as IPv6. The kernel does the rest: it routes packets to the TUN and away
+/// from it. It reads the manifests again when they change, or at SIGHUP; what is wrong with them it logs, and keeps
+/// forwarding by what it has.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// A file or directory of MapDomain manifests (YAML); may be given several times
+    ///
+    /// The variable takes several separated by `:`. Changes are noticed at once, a ConfigMap's symbolic links included.
+    #[arg(long, short, value_name = "FILE|DIR", env = "CULVERT_CONFIG", required = true, value_delimiter = ':')]
+    pub(crate) config: Vec<PathBuf>,
+
+    /// Name of the TUN device; it must not exist yet
+    #[arg(long, value_name = "NAME", env = "CULVERT_TUN_NAME", default_value = "culvert0", value_parser = interface_name)]
+    pub(crate) tun_name: String,
+
+    /// How many queues the TUN has, and threads that serve them [default: one per CPU, at most 16]
+    #[arg(long, value_name = "N", env = "CULVERT_QUEUES", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) queues: Option<u16>,
+
+    /// How many packets the kernel holds for each queue while its thread is busy
+    ///
+    /// At least 10000: a shorter queue loses packets whenever the relay is not scheduled for a few milliseconds.
+    #[arg(long, value_name = "PACKETS", env = "CULVERT_TUN_QUEUE_LENGTH", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(10_000..=1_000_000))]
+    pub(crate) tun_queue_length: u32,
+
+    /// Address and port of the HTTP server for /metrics, /state, /livez and /readyz
+    #[arg(long, value_name = "ADDRESS:PORT", env = "CULVERT_ADMIN", default_value = "127.0.0.1:9108")]
+    pub(crate) admin: SocketAddr,
+
+    /// IPv4 address that this relay speaks from: the hop that traceroute shows behind it
+    ///
+    /// Source of the ICMP errors about packets from CEs, and of all others for domains without icmp.ipv4Source. It is
+    /// put on the TUN device as a /32, as are the domains' own. Give a public address: others may be filtered on the
+    /// way. The default is the IPv4 dummy address (RFC 7600).
+    #[arg(long, value_name = "ADDRESS", env = "CULVERT_IPV4_SOURCE", default_value_t = Ipv4Addr::new(192, 0, 0, 8))]
+    pub(crate) ipv4_source: Ipv4Addr,
+
+    /// Table for the relay's routes, and for packets that leave the TUN: main, or a number
+    ///
+    /// See "Own table" below.
+    #[arg(long, value_name = "main|NUMBER", env = "CULVERT_ROUTE_TABLE", default_value = "main")]
+    pub(crate) route_table: RouteTable,
+
+    /// How log lines look; they go to standard error
+    #[arg(long, value_name = "FORMAT", env = "CULVERT_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+
+    /// Least severe log lines to write
+    #[arg(long, value_name = "LEVEL", env = "CULVERT_LOG_LEVEL", default_value = "info")]
+    pub(crate) log_level: LogLevel,
+}
+
+impl Options {
+    /// How many queues to open: as asked, or one per CPU and no more than help.
+    pub(crate) fn queues(&self) -> usize {
+        let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(16);
+        self.queues.map_or_else(cpus, usize::from)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+const AFTER_HELP: &str = "\
+What it needs:
+  CAP_NET_ADMIN, /dev/net/tun, and forwarding switched on, which is left to you:
+    sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+  Everything else it sets on its own TUN device, whatever rp_filter is elsewhere; nothing of yours is changed.
+
+What it sets:
+  TUN device   MTU 65535, no IPv6 link-local address, forwarding, accept_local; rp_filter 0, or 2 (loose) where
+               net.ipv4.conf.all.rp_filter is not 0, since the kernel applies the greater of the two.
+  Routes       each rule's IPv4 prefix and each BR address (/128), protocol number 97, for domains whose
+               advertise.autoRoute is Enabled. A route to the same prefix that is there already is an error.
+
+Own table (--route-table NUMBER):
+  For boxes whose main table must not see customers' packets. For both families the relay adds the rules
+    0:     from all iif TUN lookup NUMBER           what leaves the TUN is routed by this table only:
+    0:     from all iif TUN unreachable             neither to this box itself, nor by its main table
+    7597:  from all lookup NUMBER suppress_ifgroup default     everything else sees the routes to the TUN in it
+  and moves the rule for the local table behind the first two. The relay's routes are in this table; you add the next
+  hops, such as `ip route add default via 198.51.100.254 table NUMBER` and the same with `ip -6`. Leave the interfaces
+  they use in the default group: the last rule hides those next hops from all other traffic. With a strict rp_filter on
+  those interfaces the main table needs a route back. The rules are removed at the end; those of a relay that
+  was killed are removed by the next one.
+
+HTTP:
+  /metrics  Prometheus text      /state   everything as JSON, errors of the last reload included
+  /livez    200, or 503 when a thread hangs      /readyz  200 while routes lead here, else 503
+
+Exit codes:
+  0 ended by SIGTERM or SIGINT    1 failed while running    2 command line    3 manifests
+  4 this box: permission, forwarding, TUN device, port, or a route that is there already
+
+Signals:
+  SIGHUP  read the manifests again      SIGTERM, SIGINT  withdraw the routes, finish, leave nothing behind";
+
+fn interface_name(text: &str) -> Result<String, String> {
+    let fits = (1..16).contains(&text.len()) && text != "." && text != "..";
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/:%".contains(&byte));
+    if fits && plain { Ok(text.to_owned()) } else { Err("1 to 15 letters, digits, `-`, `_` or `.`".to_owned()) }
+}
+
+impl FromStr for RouteTable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("main", _) | (_, Ok(254)) => Ok(Self::Main),
+            (_, Ok(number)) if number > 0 && number != 253 && number != 255 => Ok(Self::Own(number)),
+            (_, Ok(_)) => Err("tables 0, 253 and 255 are the kernel's own".to_owned()),
+            (_, Err(_)) => Err("`main` or a number from 1 to 4294967295".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let line = ["culvert-relay", "run", "--config", "isp-a.yaml"].iter().chain(arguments);
+        Cli::try_parse_from(line).map(|cli| match cli.command {
+            Command::Run(options) => options,
+        })
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_a_config_is_required() {
+        let options = options(&[]).unwrap();
+        assert_eq!(options.tun_name, "culvert0");
+        assert_eq!(options.route_table, RouteTable::Main);
+        assert_eq!(options.ipv4_source, Ipv4Addr::new(192, 0, 0, 8));
+        assert!((1..=16).contains(&options.queues()));
+    }
+
+    #[test]
+    fn tables_are_named_or_numbered() {
+        let table = |text| options(&["--route-table", text]).map(|options| options.route_table);
+        assert_eq!(table("254").unwrap(), RouteTable::Main);
+        assert_eq!(table("7597").unwrap(), RouteTable::Own(7597));
+        for bad in ["0", "255", "local", "-1", "4294967296"] {
+            assert!(table(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for bad in [
+            ["--tun-queue-length", "500"],
+            ["--queues", "0"],
+            ["--tun-name", "tun%d"],
+            ["--tun-name", "sixteen-letters-"],
+            ["--admin", "localhost"],
+            ["--ipv4-source", "2001:db8::1"],
+            ["--log-format", "xml"],
+        ] {
+            assert!(options(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for argument in run.get_arguments().filter(|argument| argument.get_id() != "help") {
+            let name = argument.get_long().unwrap().to_uppercase().replace('-', "_");
+            assert_eq!(argument.get_env().unwrap().to_str().unwrap(), format!("CULVERT_{name}"));
+        }
+    }
+}

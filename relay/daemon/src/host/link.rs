@@ -1,0 +1,112 @@
+//! The TUN as an interface, and what the kernel drops at interfaces.
+
+use futures_util::TryStreamExt;
+use rtnetlink::{
+    Handle, LinkUnspec,
+    packet_core::{DefaultNla, NLA_F_NESTED},
+    packet_route::link::{AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage, Stats64},
+};
+
+use super::{netlink::Error, sysctl};
+use crate::failure::{Failure, host};
+
+/// The largest MTU there is: the TUN never is what a packet does not fit; the tunnel is.
+const MTU: u32 = 65_535;
+
+/// An interface group of the TUN's own, by which policy rules tell its routes from others.
+const GROUP: u32 = 7597;
+
+/// The TUN device, as others on the box see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tun {
+    pub(crate) name: String,
+    pub(crate) index: u32,
+    /// What it was set to; effective is the maximum of this and `net.ipv4.conf.all.rp_filter`.
+    pub(crate) rp_filter: u32,
+}
+
+/// Packets that the kernel dropped at one interface, as its own statistics say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct LinkDrops {
+    pub(crate) interface: String,
+    pub(crate) index: u32,
+    /// On their way in: dropped, or missed for want of buffers.
+    pub(crate) received: u64,
+    /// On their way out.
+    pub(crate) transmitted: u64,
+}
+
+/// Configures the TUN and switches it on.
+pub(super) async fn set_up(netlink: &Handle, name: &str, queue_length: u32) -> Result<Tun, Failure> {
+    let index = rustix::net::netdevice::name_to_index(socket()?, name).map_err(|error| host(name, error))?;
+    sysctl::enable_ipv6(name).map_err(|error| {
+        host(
+            format_args!(
+                "IPv6 is off on {name} and cannot be switched on: `sysctl -w net.ipv6.conf.default.disable_ipv6=0`"
+            ),
+            error,
+        )
+    })?;
+    // The kernel applies the greater of `all` and the device's own. Strict (1) would drop ICMP errors from addresses that
+    // lie elsewhere on this box, so where there is a filter at all, ours is the loose one (2), which beats it.
+    let rp_filter = if sysctl::rp_filter_all() == 0 { 0 } else { 2 };
+    let message = LinkUnspec::new_with_index(index)
+        .mtu(MTU)
+        .append_extra_attribute(LinkAttribute::TxQueueLen(queue_length))
+        .append_extra_attribute(LinkAttribute::Group(GROUP))
+        .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![
+            AfSpecUnspec::Inet(vec![ipv4_settings(rp_filter)]),
+            AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]),
+        ]))
+        .build();
+    change(netlink, message).await.map_err(|error| host(format_args!("{name} cannot be configured"), error))?;
+    let up = LinkUnspec::new_with_index(index).up().build();
+    change(netlink, up).await.map_err(|error| host(format_args!("{name} cannot be switched on"), error))?;
+    Ok(Tun { name: name.to_owned(), index, rp_filter })
+}
+
+async fn change(netlink: &Handle, message: LinkMessage) -> Result<(), Error> {
+    Ok(netlink.link().set(message).execute().await?)
+}
+
+fn socket() -> Result<std::os::fd::OwnedFd, Failure> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .map_err(|error| host("no socket", error))
+}
+
+/// IPv4 settings of the device (IFLA_INET_CONF), as `linux/ip.h` numbers them. Written out here because rtnetlink's own
+/// message leaves zeros away, and `default.rp_filter` is what a new device starts with.
+fn ipv4_settings(rp_filter: u32) -> AfSpecInet {
+    const IFLA_INET_CONF: u16 = 1;
+    const FORWARDING: u16 = 1;
+    const RP_FILTER: u16 = 8;
+    const ACCEPT_LOCAL: u16 = 23;
+    let settings = [(FORWARDING, 1), (RP_FILTER, rp_filter), (ACCEPT_LOCAL, 1)];
+    let bytes = settings.into_iter().flat_map(|(kind, value)| {
+        let [length, kind] = [8u16, kind].map(u16::to_ne_bytes);
+        [length[0], length[1], kind[0], kind[1]].into_iter().chain(value.to_ne_bytes())
+    });
+    AfSpecInet::Other(DefaultNla::new(IFLA_INET_CONF | NLA_F_NESTED, bytes.collect()))
+}
+
+/// Reads the statistics of all interfaces but loopback.
+pub(super) async fn drops(netlink: &Handle) -> Result<Vec<LinkDrops>, Error> {
+    let links: Vec<LinkMessage> = netlink.link().get().execute().try_collect().await?;
+    Ok(links.iter().map(read_drops).filter(|link| link.interface != "lo").collect())
+}
+
+fn read_drops(link: &LinkMessage) -> LinkDrops {
+    let mut drops = LinkDrops { index: link.header.index, ..LinkDrops::default() };
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => drops.interface.clone_from(name),
+            LinkAttribute::Stats64(Stats64 { rx_dropped, rx_missed_errors, tx_dropped, .. }) => {
+                drops.received = rx_dropped + rx_missed_errors;
+                drops.transmitted = *tx_dropped;
+            }
+            _ => {}
+        }
+    }
+    drops
+}

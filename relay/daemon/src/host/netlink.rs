@@ -1,0 +1,47 @@
+//! The connection to the kernel, and its errors in words.
+
+use std::{fmt, io};
+
+use rtnetlink::{Handle, new_connection};
+
+use crate::failure::{Failure, host};
+
+/// Opens a netlink socket; the runtime serves it from now on.
+pub(super) fn connect() -> Result<Handle, Failure> {
+    let (connection, handle, _) = new_connection().map_err(|error| host("no netlink socket", error))?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+/// An error of netlink: as the system would put it, without the message it was about.
+#[derive(Debug)]
+pub(super) struct Error(rtnetlink::Error);
+
+impl Error {
+    /// Whether the kernel said `errno`.
+    pub(super) fn is(&self, errno: i32) -> bool {
+        self.errno() == Some(errno)
+    }
+
+    fn errno(&self) -> Option<i32> {
+        match &self.0 {
+            rtnetlink::Error::NetlinkError(message) => message.code.map(|code| -code.get()),
+            _ => None,
+        }
+    }
+}
+
+impl From<rtnetlink::Error> for Error {
+    fn from(error: rtnetlink::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno() {
+            Some(errno) => io::Error::from_raw_os_error(errno).fmt(f),
+            None => self.0.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `/metrics`: OpenTelemetry instruments, read when asked, as Prometheus text.
+
+mod instruments;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::DomainCount;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
+use prometheus::{Registry, TextEncoder};
+
+use crate::{
+    host::LinkDrops,
+    shared::{Config, Shared},
+    workers::Reading,
+};
+
+/// More series than any one metric can have: 1,000 domains, two directions, 64 reasons. OpenTelemetry would fold what is
+/// beyond 2,000 into one series without a word.
+const SERIES: usize = 1000 * 2 * 64;
+
+/// The exporter.
+pub(crate) struct Metrics {
+    registry: Registry,
+    sample: Arc<Mutex<Sample>>,
+    /// Held while a sample is being turned into text.
+    turn: Mutex<()>,
+    _provider: SdkMeterProvider,
+}
+
+/// One look at everything that is counted: all series of one answer are of the same moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sample {
+    pub(crate) ready: bool,
+    pub(crate) domains: Vec<DomainCount>,
+    pub(crate) workers: Vec<Reading>,
+    pub(crate) links: Vec<LinkDrops>,
+    /// The name of the TUN device.
+    pub(crate) tun: String,
+    pub(crate) config: Config,
+    pub(crate) table_bytes: usize,
+}
+
+impl Sample {
+    /// Takes a sample; `links` were read just before.
+    pub(crate) fn take(shared: &Shared, links: Vec<LinkDrops>) -> Self {
+        let status = shared.status().clone();
+        Self {
+            ready: shared.is_ready(),
+            domains: shared.counters.read(),
+            workers: shared.workers(),
+            links,
+            tun: status.device.map(|device| device.tun.name).unwrap_or_default(),
+            config: status.config,
+            table_bytes: shared.snapshot.load().tables().bytes(),
+        }
+    }
+}
+
+impl Metrics {
+    /// # Errors
+    /// If OpenTelemetry does not accept the definitions.
+    pub(crate) fn new() -> Result<Self, String> {
+        let registry = Registry::new();
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .without_target_info()
+            .scope_info_enabled(false)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let all = |_: &Instrument| Stream::builder().with_cardinality_limit(SERIES).build().ok();
+        let provider = SdkMeterProvider::builder().with_reader(exporter).with_view(all).build();
+        let sample = Arc::default();
+        instruments::register(&provider.meter("culvert"), &sample);
+        Ok(Self { registry, sample, turn: Mutex::new(()), _provider: provider })
+    }
+
+    /// The sample as Prometheus text.
+    ///
+    /// # Errors
+    /// If it cannot be written as such.
+    pub(crate) fn render(&self, sample: Sample) -> Result<String, String> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = sample;
+        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{Count, Direction, DropReason, IcmpKind};
+    use mape::DomainName;
+    use rustix::io::Errno;
+
+    use super::*;
+    use crate::workers::Progress;
+
+    fn counts(number: usize) -> DomainCount {
+        let count = Count { packets: 1, bytes: 100 };
+        let directions = [Direction::ToCe, Direction::FromCe];
+        let all_reasons = |direction| DropReason::ALL.map(|reason| (direction, reason, count));
+        DomainCount {
+            name: DomainName { namespace: "isp".to_owned(), name: format!("d{number}") },
+            forwarded: directions.map(|direction| (direction, count)).to_vec(),
+            dropped: directions.into_iter().flat_map(all_reasons).collect(),
+            icmp_sent: vec![(IcmpKind::Error, 1), (IcmpKind::EchoReply, 2)],
+            icmp_suppressed: vec![(IcmpKind::Error, 3)],
+        }
+    }
+
+    fn lines<'t>(text: &'t str, metric: &str) -> Vec<&'t str> {
+        let start = format!("{metric}{{");
+        text.lines().filter(|line| line.starts_with(&start) || line.starts_with(&format!("{metric} "))).collect()
+    }
+
+    #[test]
+    fn a_thousand_domains_keep_a_series_each() {
+        let sample = Sample { domains: (0..1000).map(counts).collect(), ..Sample::default() };
+        let text = Metrics::new().unwrap().render(sample).unwrap();
+        assert_eq!(lines(&text, "culvert_forwarded_packets_total").len(), 2 * 1000);
+        assert_eq!(lines(&text, "culvert_dropped_bytes_total").len(), 2 * 1000 * DropReason::ALL.len());
+        assert!(!text.contains("overflow"));
+    }
+
+    #[test]
+    fn names_and_labels_are_those_of_the_documentation() {
+        let text = Metrics::new().unwrap().render(Sample { domains: vec![counts(7)], ..Sample::default() }).unwrap();
+        for line in [
+            r#"culvert_forwarded_packets_total{direction="to_ce",domain="d7",namespace="isp"} 1"#,
+            r#"culvert_forwarded_bytes_total{direction="from_ce",domain="d7",namespace="isp"} 100"#,
+            r#"culvert_dropped_packets_total{direction="from_ce",domain="d7",namespace="isp",reason="SpoofedSource"} 1"#,
+            r#"culvert_icmp_sent_total{domain="d7",kind="echo_reply",namespace="isp"} 2"#,
+            r#"culvert_icmp_suppressed_total{domain="d7",kind="error",namespace="isp"} 3"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_has_counted_is_there() {
+        let text = Metrics::new().unwrap().render(Sample::default()).unwrap();
+        for metric in ["forwarded_packets", "dropped_packets", "tun_write_errors", "interface_dropped_packets"] {
+            assert!(!text.contains(metric), "{metric}");
+        }
+        assert_eq!(lines(&text, "culvert_ready"), ["culvert_ready 0"]);
+    }
+
+    #[test]
+    fn what_the_kernel_loses_is_a_series_of_its_own() {
+        let link = |interface: &str, received, transmitted| LinkDrops {
+            interface: interface.to_owned(),
+            received,
+            transmitted,
+            ..LinkDrops::default()
+        };
+        let progress = Progress::default();
+        progress.write_failed(Errno::INVAL);
+        let sample = Sample {
+            tun: "culvert0".to_owned(),
+            links: vec![link("culvert0", 0, 5), link("eth0", 3, 0)],
+            workers: vec![Reading::default(), progress.read()],
+            ..Sample::default()
+        };
+        let text = Metrics::new().unwrap().render(sample).unwrap();
+        assert_eq!(lines(&text, "culvert_tun_dropped_packets_total"), ["culvert_tun_dropped_packets_total 5"]);
+        assert_eq!(
+            lines(&text, "culvert_interface_dropped_packets_total"),
+            [r#"culvert_interface_dropped_packets_total{direction="receive",interface="eth0"} 3"#]
+        );
+        assert_eq!(
+            lines(&text, "culvert_tun_write_errors_total"),
+            [r#"culvert_tun_write_errors_total{error="Invalid",queue="1"} 1"#]
+        );
+    }
+
+    #[test]
+    fn an_old_hash_is_forgotten() {
+        let metrics = Metrics::new().unwrap();
+        let with =
+            |hash: &str| Sample { config: Config { hash: hash.to_owned(), ..Config::default() }, ..Sample::default() };
+        metrics.render(with("old")).unwrap();
+        let text = metrics.render(with("new")).unwrap();
+        assert_eq!(lines(&text, "culvert_config_info"), [r#"culvert_config_info{hash="new"} 1"#]);
+    }
+}

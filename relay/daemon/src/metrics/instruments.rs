@@ -1,0 +1,158 @@
+//! Every metric: its name, what it means, and where its numbers come from.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::{Count, DomainCount};
+use opentelemetry::{KeyValue, metrics::Meter};
+
+use super::Sample;
+
+/// Takes one series: its value and its labels.
+type Series<'s> = &'s mut dyn FnMut(u64, &[KeyValue]);
+
+/// Where one metric's series come from.
+type Read = fn(&Sample, Series<'_>);
+
+type Shared = Arc<Mutex<Sample>>;
+
+/// Registers all of them.
+pub(super) fn register(meter: &Meter, sample: &Shared) {
+    for (name, description, read) in COUNTERS {
+        let sample = Arc::clone(sample);
+        meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| {
+                let sample = sample.lock().unwrap_or_else(PoisonError::into_inner);
+                read(&sample, &mut |value, labels| observer.observe(value, labels));
+            })
+            .build();
+    }
+    for (name, description, read) in GAUGES {
+        let sample = Arc::clone(sample);
+        meter
+            .u64_observable_gauge(name)
+            .with_description(description)
+            .with_callback(move |observer| {
+                let sample = sample.lock().unwrap_or_else(PoisonError::into_inner);
+                read(&sample, &mut |value, labels| observer.observe(value, labels));
+            })
+            .build();
+    }
+}
+
+/// Their names end in `_total` once exported.
+const COUNTERS: [(&str, &str, Read); 14] = [
+    ("culvert_forwarded_packets", "Packets that crossed the relay", |s, add| forwarded(s, |c| c.packets, add)),
+    ("culvert_forwarded_bytes", "Bytes of those packets, as they came in", |s, add| forwarded(s, |c| c.bytes, add)),
+    ("culvert_dropped_packets", "Packets that went no further, by reason", |s, add| dropped(s, |c| c.packets, add)),
+    ("culvert_dropped_bytes", "Bytes of those packets", |s, add| dropped(s, |c| c.bytes, add)),
+    ("culvert_icmp_sent", "ICMP messages that the relay sent of its own", |s, add| icmp(s, |d| &d.icmp_sent, add)),
+    ("culvert_icmp_suppressed", "ICMP messages held back by a rate limit", |s, add| {
+        icmp(s, |d| &d.icmp_suppressed, add)
+    }),
+    ("culvert_tun_received_packets", "Packets read from the TUN device, by queue", |s, add| {
+        by_queue(s, |worker| worker.received, add);
+    }),
+    ("culvert_tun_sent_packets", "Packets written to the TUN device, by queue", |s, add| {
+        by_queue(s, |worker| worker.written, add);
+    }),
+    ("culvert_tun_write_errors", "Packets that the kernel did not take back, and that are lost", write_errors),
+    (
+        "culvert_tun_dropped_packets",
+        "Packets for the relay that the kernel dropped: its TUN queue was full",
+        |s, add| {
+            for link in s.links.iter().filter(|link| link.interface == s.tun && link.transmitted > 0) {
+                add(link.transmitted, &[]);
+            }
+        },
+    ),
+    ("culvert_interface_dropped_packets", "Packets that the kernel dropped at other interfaces", interface_drops),
+    ("culvert_config_reloads", "Changes of the manifests that were taken", |s, add| add(s.config.reloads, &[])),
+    ("culvert_config_reload_failures", "Changes of the manifests that were refused", |s, add| {
+        add(s.config.failures, &[])
+    }),
+    ("culvert_worker_batches", "Batches of packets, by queue", |s, add| by_queue(s, |worker| worker.batches, add)),
+];
+
+const GAUGES: [(&str, &str, Read); 9] = [
+    ("culvert_ready", "1 while routes lead here", |s, add| add(s.ready.into(), &[])),
+    ("culvert_build_info", "Always 1; which build this is", |_, add| {
+        add(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+    }),
+    ("culvert_config_info", "Always 1; which manifests are in use", |s, add| {
+        add(1, &[KeyValue::new("hash", s.config.hash.clone())]);
+    }),
+    ("culvert_config_last_reload_successful", "0 if the manifests on disk are not those in use", |s, add| {
+        add(s.config.error.is_none().into(), &[]);
+    }),
+    ("culvert_config_activated_timestamp_seconds", "Since when the manifests are in use", |s, add| {
+        add(s.config.since.map_or(0, |since| since.as_second().unsigned_abs()), &[]);
+    }),
+    ("culvert_domains", "MAP domains in use", |s, add| add(s.config.domains.len() as u64, &[])),
+    ("culvert_rules", "Mapping rules in use", |s, add| {
+        add(s.config.domains.iter().map(|domain| domain.ipv4_prefixes.len() as u64).sum(), &[]);
+    }),
+    ("culvert_routes", "Routes to the TUN device", |s, add| add(s.config.routes as u64, &[])),
+    ("culvert_table_bytes", "Size of the lookup tables", |s, add| add(s.table_bytes as u64, &[])),
+];
+
+fn forwarded(sample: &Sample, value: fn(&Count) -> u64, add: Series<'_>) {
+    for domain in &sample.domains {
+        for (direction, count) in &domain.forwarded {
+            add(value(count), &with(domain, [KeyValue::new("direction", direction.word())]));
+        }
+    }
+}
+
+fn dropped(sample: &Sample, value: fn(&Count) -> u64, add: Series<'_>) {
+    for domain in &sample.domains {
+        for (direction, reason, count) in &domain.dropped {
+            let labels = [KeyValue::new("direction", direction.word()), KeyValue::new("reason", reason.word())];
+            add(value(count), &with(domain, labels));
+        }
+    }
+}
+
+fn icmp(sample: &Sample, counts: fn(&DomainCount) -> &Vec<(engine::IcmpKind, u64)>, add: Series<'_>) {
+    for domain in &sample.domains {
+        for (kind, count) in counts(domain) {
+            add(*count, &with(domain, [KeyValue::new("kind", kind.word())]));
+        }
+    }
+}
+
+fn with<const N: usize>(domain: &DomainCount, labels: [KeyValue; N]) -> Vec<KeyValue> {
+    let namespace = KeyValue::new("namespace", domain.name.namespace.clone());
+    let name = KeyValue::new("domain", domain.name.name.clone());
+    [namespace, name].into_iter().chain(labels).collect()
+}
+
+fn by_queue(sample: &Sample, value: fn(&crate::workers::Reading) -> u64, add: Series<'_>) {
+    for (queue, worker) in sample.workers.iter().enumerate() {
+        add(value(worker), &[queue_label(queue)]);
+    }
+}
+
+fn write_errors(sample: &Sample, add: Series<'_>) {
+    for (queue, worker) in sample.workers.iter().enumerate() {
+        for (error, count) in &worker.write_errors {
+            add(*count, &[queue_label(queue), KeyValue::new("error", error.word())]);
+        }
+    }
+}
+
+fn queue_label(queue: usize) -> KeyValue {
+    KeyValue::new("queue", queue.to_string())
+}
+
+fn interface_drops(sample: &Sample, add: Series<'_>) {
+    for link in sample.links.iter().filter(|link| link.interface != sample.tun) {
+        for (direction, count) in [("receive", link.received), ("transmit", link.transmitted)] {
+            if count > 0 {
+                let interface = KeyValue::new("interface", link.interface.clone());
+                add(count, &[interface, KeyValue::new("direction", direction)]);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Which routes and addresses a fleet wants on this box: pure, so that a reload can compare before it changes anything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use ipnet::{IpNet, Ipv6Net};
+use mape::{Domain, DomainName, Fleet, options::Toggle};
+
+/// Everything that shall be on the box for a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Plan {
+    /// The routes to the TUN.
+    pub(crate) routes: BTreeMap<IpNet, Route>,
+    /// The TUN's addresses: what the relay, and the kernel for it, speaks from.
+    pub(crate) addresses: BTreeSet<Ipv4Addr>,
+}
+
+/// What a route to the TUN carries besides its prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Who asked for it first.
+    pub(crate) domain: DomainName,
+    /// What the kernel's own ICMP errors to these CEs come from; only IPv4.
+    pub(crate) source: Option<Ipv4Addr>,
+}
+
+/// What lies between two plans. Routes that stay the same are in neither.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Change {
+    pub(crate) new_addresses: Vec<Ipv4Addr>,
+    pub(crate) old_addresses: Vec<Ipv4Addr>,
+    /// Prefixes that no route led here before.
+    pub(crate) new_routes: Vec<(IpNet, Route)>,
+    /// Routes that stay, with another source.
+    pub(crate) changed_routes: Vec<(IpNet, Route)>,
+    pub(crate) old_routes: Vec<IpNet>,
+}
+
+impl Plan {
+    /// What `fleet` wants from a relay that speaks from `ipv4_source`.
+    ///
+    /// # Errors
+    /// If `ipv4_source` is a customer's: as an address of this box it would take the customer's packets.
+    pub(crate) fn new(fleet: &Fleet, ipv4_source: Ipv4Addr) -> Result<Self, String> {
+        if let Some((domain, rule)) = fleet.longest(ipv4_source).next() {
+            return Err(format!(
+                "--ipv4-source {ipv4_source} lies in {} of rule {} in {}: it must be no customer's address",
+                rule.ipv4_prefix(),
+                rule.name(),
+                domain.name()
+            ));
+        }
+        let mut plan = Self { routes: BTreeMap::new(), addresses: BTreeSet::from([ipv4_source]) };
+        for domain in fleet.domains() {
+            let source = own_source(fleet, domain).unwrap_or(ipv4_source);
+            plan.addresses.insert(source);
+            if domain.options().advertise.auto_route == Toggle::Enabled {
+                plan.add_routes(domain, source);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn add_routes(&mut self, domain: &Domain, source: Ipv4Addr) {
+        let route = |source| Route { domain: domain.name().clone(), source };
+        let br_address = Ipv6Net::from(domain.softwire_address());
+        self.routes.entry(br_address.into()).or_insert_with(|| route(None));
+        for rule in domain.rules() {
+            self.routes.entry(rule.ipv4_prefix().into()).or_insert_with(|| route(Some(source)));
+        }
+    }
+
+    /// What has to change for `self` to become `wanted`.
+    pub(crate) fn change_to(&self, wanted: &Self) -> Change {
+        let same_source =
+            |(prefix, route): &(&IpNet, &Route)| self.routes.get(*prefix).is_none_or(|old| old.source == route.source);
+        let owned = |(prefix, route): (&IpNet, &Route)| (*prefix, route.clone());
+        let (kept, changed): (Vec<_>, Vec<_>) = wanted.routes.iter().partition(same_source);
+        Change {
+            new_addresses: wanted.addresses.difference(&self.addresses).copied().collect(),
+            old_addresses: self.addresses.difference(&wanted.addresses).copied().collect(),
+            new_routes: kept.into_iter().filter(|(prefix, _)| !self.routes.contains_key(prefix)).map(owned).collect(),
+            changed_routes: changed.into_iter().map(owned).collect(),
+            old_routes: self.routes.keys().filter(|prefix| !wanted.routes.contains_key(prefix)).copied().collect(),
+        }
+    }
+}
+
+/// The domain's own ICMP source, if the box may have it as an address: not if it is a customer's too, since then the
+/// customer's packets must get through. (The engine uses it all the same; the route to the TUN makes it valid there.)
+fn own_source(fleet: &Fleet, domain: &Domain) -> Option<Ipv4Addr> {
+    domain.options().icmp.ipv4_source.filter(|source| fleet.longest(*source).next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use mape::{DomainConfig, Options, RuleConfig, Version};
+
+    use super::*;
+
+    const SOURCE: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
+
+    fn domain(name: &str, br_address: &str, prefixes: &[&str]) -> DomainConfig {
+        let rule = |(number, prefix): (usize, &&str)| RuleConfig {
+            name: format!("r{number}"),
+            ipv4_prefix: prefix.parse().unwrap(),
+            mape_prefix: format!("2001:db8:{}{number}::/48", name.len()).parse().unwrap(),
+            ea_bits_length: 16,
+            psid_offset: 4,
+            psid_length: None,
+            psid: None,
+        };
+        DomainConfig {
+            name: DomainName { namespace: "default".to_owned(), name: name.to_owned() },
+            created: 0,
+            softwire_address: br_address.parse().unwrap(),
+            version: Version::Rfc7597,
+            rules: prefixes.iter().enumerate().map(rule).collect(),
+            options: Options::default(),
+        }
+    }
+
+    fn plan(domains: &[DomainConfig]) -> Plan {
+        Plan::new(&Fleet::new(domains.to_vec()).unwrap(), SOURCE).unwrap()
+    }
+
+    fn net(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
+    fn prefixes(plan: &Plan) -> Vec<IpNet> {
+        plan.routes.keys().copied().collect()
+    }
+
+    #[test]
+    fn a_domain_wants_its_prefixes_and_its_br_address() {
+        let plan = plan(&[domain("a", "3001:db8::1", &["67.91.205.0/24", "67.91.206.0/24"])]);
+        assert_eq!(prefixes(&plan), [net("67.91.205.0/24"), net("67.91.206.0/24"), net("3001:db8::1/128")]);
+        assert_eq!(plan.routes[&net("67.91.205.0/24")].source, Some(SOURCE));
+        assert_eq!(plan.routes[&net("3001:db8::1/128")].source, None);
+        assert_eq!(plan.addresses, BTreeSet::from([SOURCE]));
+    }
+
+    #[test]
+    fn a_domain_without_auto_route_wants_none() {
+        let mut quiet = domain("a", "3001:db8::1", &["67.91.205.0/24"]);
+        quiet.options.advertise.auto_route = Toggle::Disabled;
+        assert!(plan(&[quiet]).routes.is_empty());
+    }
+
+    #[test]
+    fn a_shared_br_address_is_one_route() {
+        let plan =
+            plan(&[domain("a", "3001:db8::1", &["67.91.205.0/24"]), domain("bb", "3001:db8::1", &["67.91.206.0/24"])]);
+        assert_eq!(plan.routes.len(), 3);
+    }
+
+    #[test]
+    fn a_source_of_its_own_becomes_an_address_unless_it_is_a_customers() {
+        let own: Ipv4Addr = "198.51.100.1".parse().unwrap();
+        let mut with_own = domain("a", "3001:db8::1", &["67.91.205.0/24"]);
+        with_own.options.icmp.ipv4_source = Some(own);
+        let plan_with_own = plan(&[with_own.clone()]);
+        assert_eq!(plan_with_own.addresses, BTreeSet::from([SOURCE, own]));
+        assert_eq!(plan_with_own.routes[&net("67.91.205.0/24")].source, Some(own));
+
+        with_own.options.icmp.ipv4_source = Some("67.91.205.1".parse().unwrap());
+        let customers = plan(&[with_own]);
+        assert_eq!(customers.addresses, BTreeSet::from([SOURCE]));
+        assert_eq!(customers.routes[&net("67.91.205.0/24")].source, Some(SOURCE));
+    }
+
+    #[test]
+    fn the_relays_source_may_not_be_a_customers() {
+        let fleet = Fleet::new(vec![domain("a", "3001:db8::1", &["67.91.205.0/24"])]).unwrap();
+        let error = Plan::new(&fleet, "67.91.205.9".parse().unwrap()).unwrap_err();
+        assert!(error.contains("67.91.205.0/24 of rule r0 in default/a"), "{error}");
+    }
+
+    #[test]
+    fn a_change_touches_only_what_differs() {
+        let before = plan(&[domain("a", "3001:db8::1", &["67.91.205.0/24", "67.91.206.0/24"])]);
+        let mut later = domain("a", "3001:db8::1", &["67.91.205.0/24", "67.91.207.0/24"]);
+        let after = plan(&[later.clone()]);
+        let change = before.change_to(&after);
+        assert_eq!(change.new_routes.iter().map(|(prefix, _)| *prefix).collect::<Vec<_>>(), [net("67.91.207.0/24")]);
+        assert_eq!(change.old_routes, [net("67.91.206.0/24")]);
+        assert!(change.changed_routes.is_empty());
+
+        later.options.icmp.ipv4_source = Some("198.51.100.1".parse().unwrap());
+        let change = after.change_to(&plan(&[later]));
+        assert_eq!(change.changed_routes.len(), 2);
+        assert!(change.new_routes.is_empty() && change.old_routes.is_empty());
+        assert_eq!(change.new_addresses.len(), 1);
+        assert_eq!(after.change_to(&after), Change::default());
+    }
+}
