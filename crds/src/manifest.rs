@@ -3,11 +3,27 @@
 //! YAML and JSON, several documents in a file, lists of objects, whole folders. What is not ours is skipped and
 //! recorded; what is ours and wrong is an error, and every error of every file is reported at once.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use mape::{DomainConfig, Fleet};
 
+use files::Input;
+use together::Drafts;
+
+mod blame;
+mod document;
 mod error;
+mod files;
+mod hash;
+mod scalar;
+mod schema;
+mod suggest;
+mod together;
+mod tree;
+mod walk;
 
 pub use error::Error;
 
@@ -70,8 +86,8 @@ pub const STDIN: &str = "<stdin>";
 /// # Errors
 /// Everything that is wrong with any of them, in the order of the files and lines.
 pub fn load(paths: &[PathBuf]) -> Result<Loaded, Vec<Error>> {
-    let _ = paths;
-    Err(vec![Error { file: PathBuf::new(), line: None, field: String::new(), message: "not yet".to_owned() }])
+    let (inputs, errors) = files::read(paths);
+    load_inputs(&inputs, errors)
 }
 
 /// Reads one text, called `name` in errors.
@@ -79,6 +95,46 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, Vec<Error>> {
 /// # Errors
 /// Everything that is wrong with it, in the order of its lines.
 pub fn parse(name: impl AsRef<Path>, text: &str) -> Result<Loaded, Vec<Error>> {
-    let _ = text;
-    load(&[name.as_ref().to_owned()])
+    load_inputs(&[Input { file: name.as_ref().to_owned(), text: text.to_owned() }], Vec::new())
+}
+
+fn load_inputs(inputs: &[Input], mut errors: Vec<Error>) -> Result<Loaded, Vec<Error>> {
+    let (mut drafts, mut skipped) = (Drafts::new(), Vec::new());
+    for (at, input) in inputs.iter().enumerate() {
+        let contents = document::read(input);
+        drafts.extend(contents.drafts.into_iter().map(|draft| (at, draft)));
+        skipped.extend(contents.skipped);
+        errors.extend(contents.errors);
+    }
+    if drafts.is_empty() && errors.is_empty() {
+        errors.extend(inputs.first().map(|input| nothing_in(input, &skipped)));
+    }
+    match together::compile(inputs, &mut drafts) {
+        Ok(fleet) if errors.is_empty() => Ok(finish(drafts, fleet, skipped)),
+        Ok(_) => Err(in_order(inputs, errors)),
+        Err(more) => Err(in_order(inputs, errors.into_iter().chain(more).collect())),
+    }
+}
+
+fn finish(drafts: Drafts, fleet: Fleet, skipped: Vec<Skipped>) -> Loaded {
+    let domains: Vec<Manifest> = drafts.into_iter().map(|(_, draft)| draft.manifest).collect();
+    let hash = hash::hash(&domains, &fleet);
+    Loaded { domains, fleet, hash, skipped }
+}
+
+/// Nothing to forward by is never what someone meant.
+fn nothing_in(input: &Input, skipped: &[Skipped]) -> Error {
+    let others: Vec<String> =
+        skipped.iter().take(3).map(|other| format!("{} {}", other.api_version, other.kind)).collect();
+    let more = if skipped.len() > others.len() { ", ..." } else { "" };
+    let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") + more };
+    let message = format!("no MapDomain in any file: found {found}");
+    Error { file: input.file.clone(), line: None, field: String::new(), message }
+}
+
+/// By file, in the order given, then by line.
+fn in_order(inputs: &[Input], mut errors: Vec<Error>) -> Vec<Error> {
+    let places: HashMap<&Path, usize> = inputs.iter().enumerate().map(|(at, input)| (&*input.file, at)).collect();
+    errors.sort_by_key(|error| (places.get(&*error.file).copied(), error.line));
+    errors
 }

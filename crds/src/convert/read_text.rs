@@ -18,7 +18,7 @@ pub(super) fn ipv6_address(text: &str) -> Result<Ipv6Addr, Complaint> {
         _ if text.parse::<Ipv4Addr>().is_ok() => "that is an IPv4 address",
         _ if text.parse::<Ipv6Net>().is_ok() => "that is a prefix: leave out its length",
         _ if text.contains('%') => "a zone means something on one machine only",
-        _ => "it is none",
+        _ => "it cannot be read as one",
     };
     text.parse().or(Err(Complaint { allowed: "an IPv6 address such as 2001:db8::1", why }))
 }
@@ -27,7 +27,7 @@ pub(super) fn ipv4_address(text: &str) -> Result<Ipv4Addr, Complaint> {
     let why = match text {
         _ if text.parse::<Ipv6Addr>().is_ok() => "that is an IPv6 address",
         _ if text.parse::<Ipv4Net>().is_ok() => "that is a prefix: leave out its length",
-        _ => "it is none",
+        _ => "it cannot be read as one",
     };
     text.parse().or(Err(Complaint { allowed: "an IPv4 address such as 192.0.2.1", why }))
 }
@@ -36,7 +36,7 @@ pub(super) fn ipv4_prefix(text: &str) -> Result<Ipv4Net, Complaint> {
     let why = match text {
         _ if text.parse::<Ipv6Net>().is_ok() => "that is an IPv6 prefix",
         _ if text.parse::<Ipv4Addr>().is_ok() => "its length is missing",
-        _ => "it is none",
+        _ => "it cannot be read as one",
     };
     text.parse().or(Err(Complaint { allowed: "an IPv4 prefix such as 192.0.2.0/24", why }))
 }
@@ -45,7 +45,7 @@ pub(super) fn ipv6_prefix(text: &str) -> Result<Ipv6Net, Complaint> {
     let why = match text {
         _ if text.parse::<Ipv4Net>().is_ok() => "that is an IPv4 prefix",
         _ if text.parse::<Ipv6Addr>().is_ok() => "its length is missing",
-        _ => "it is none",
+        _ => "it cannot be read as one",
     };
     text.parse().or(Err(Complaint { allowed: "an IPv6 prefix such as 2001:db8::/32", why }))
 }
