@@ -52,26 +52,50 @@ impl fmt::Display for RouteTable {
     }
 }
 
-/// The box, as far as the relay changes it.
+/// The kernel, before the relay has changed anything.
 #[derive(Clone)]
-pub(crate) struct Host {
+pub(crate) struct Kernel {
     netlink: Handle,
-    tun: Tun,
     table: RouteTable,
 }
 
-impl Host {
+/// The box, as far as the relay changes it.
+#[derive(Clone)]
+pub(crate) struct Host {
+    kernel: Kernel,
+    tun: Tun,
+}
+
+impl Kernel {
+    /// Connects to the kernel, for a relay whose routes are in `table`.
+    pub(crate) fn connect(table: RouteTable) -> Result<Self, Failure> {
+        Ok(Self { netlink: netlink::connect()?, table })
+    }
+
+    /// Everything on this box that keeps these routes to the TUN from working, one sentence each.
+    pub(crate) async fn obstacles(&self, tun: Option<&Tun>, wanted: &[(IpNet, Route)]) -> Result<Vec<String>, Failure> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = routes::obstacles(&self.netlink, tun, self.table, wanted).await;
+        found.map_err(|error| host("routes cannot be listed", error))
+    }
+
     /// Makes the new TUN device `name` an interface that is ready for packets, and sets up the relay's own table.
-    pub(crate) async fn prepare(name: &str, queue_length: u32, table: RouteTable) -> Result<Self, Failure> {
-        let netlink = netlink::connect()?;
-        let tun = link::set_up(&netlink, name, queue_length).await?;
-        let host = Self { netlink, tun, table };
-        if let RouteTable::Own(number) = table {
-            rules::install(&host.netlink, &host.tun.name, number).await?;
+    pub(crate) async fn prepare(self, name: &str, queue_length: u32) -> Result<Host, Failure> {
+        let tun = link::set_up(&self.netlink, name, queue_length).await?;
+        let host = Host { kernel: self, tun };
+        if let RouteTable::Own(number) = host.kernel.table
+            && let Err(failure) = rules::install(&host.kernel.netlink, name, number).await
+        {
+            host.clean_up().await;
+            return Err(failure);
         }
         Ok(host)
     }
+}
 
+impl Host {
     /// The TUN as an interface.
     pub(crate) fn tun(&self) -> &Tun {
         &self.tun
@@ -80,7 +104,7 @@ impl Host {
     /// Gives the TUN addresses.
     pub(crate) async fn add_addresses(&self, addresses: &[Ipv4Addr]) -> Result<(), Failure> {
         for address in addresses {
-            let added = addresses::add(&self.netlink, self.tun.index, *address).await;
+            let added = addresses::add(&self.kernel.netlink, self.tun.index, *address).await;
             added.map_err(|error| host(format_args!("address {address} on {}", self.tun.name), error))?;
         }
         Ok(())
@@ -89,26 +113,24 @@ impl Host {
     /// Takes addresses from the TUN.
     pub(crate) async fn remove_addresses(&self, addresses: &[Ipv4Addr]) {
         for address in addresses {
-            if let Err(error) = addresses::remove(&self.netlink, self.tun.index, *address).await {
+            if let Err(error) = addresses::remove(&self.kernel.netlink, self.tun.index, *address).await {
                 tracing::warn!(%address, %error, "address could not be removed from the TUN device");
             }
         }
     }
 
-    /// Everything on this box that keeps these routes from working, one sentence each.
+    /// What is in the way of new routes.
     pub(crate) async fn obstacles(&self, wanted: &[(IpNet, Route)]) -> Result<Vec<String>, Failure> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found = routes::obstacles(&self.netlink, &self.tun, self.table, wanted).await;
-        found.map_err(|error| host("routes cannot be listed", error))
+        self.kernel.obstacles(Some(&self.tun), wanted).await
     }
 
     /// Leads prefixes to the TUN; those in `changed` already do, and get another source.
     pub(crate) async fn add_routes(&self, new: &[(IpNet, Route)], changed: &[(IpNet, Route)]) -> Result<(), Failure> {
         for (routes, replace) in [(new, false), (changed, true)] {
             for (prefix, route) in routes {
-                let added = routes::add(&self.netlink, &self.tun, self.table, *prefix, route.source, replace).await;
+                let added =
+                    routes::add(&self.kernel.netlink, &self.tun, self.kernel.table, *prefix, route.source, replace)
+                        .await;
                 added.map_err(|error| {
                     host(format_args!("route {prefix} dev {} cannot be added", self.tun.name), error)
                 })?;
@@ -120,7 +142,7 @@ impl Host {
     /// Withdraws routes to the TUN; one that is gone already is fine.
     pub(crate) async fn remove_routes(&self, prefixes: impl IntoIterator<Item = IpNet>) {
         for prefix in prefixes {
-            if let Err(error) = routes::remove(&self.netlink, &self.tun, self.table, prefix).await {
+            if let Err(error) = routes::remove(&self.kernel.netlink, &self.tun, self.kernel.table, prefix).await {
                 tracing::warn!(%prefix, %error, "route could not be withdrawn");
             }
         }
@@ -128,8 +150,8 @@ impl Host {
 
     /// Removes what would outlive the TUN.
     pub(crate) async fn clean_up(&self) {
-        if self.table != RouteTable::Main {
-            if let Err(error) = rules::remove(&self.netlink, &self.tun.name).await {
+        if self.kernel.table != RouteTable::Main {
+            if let Err(error) = rules::remove(&self.kernel.netlink, &self.tun.name).await {
                 tracing::warn!(%error, "the relay's policy rules could not be removed");
             }
         }
@@ -137,7 +159,7 @@ impl Host {
 
     /// What the kernel itself dropped at each interface.
     pub(crate) async fn link_drops(&self) -> Vec<LinkDrops> {
-        link::drops(&self.netlink).await.unwrap_or_else(|error| {
+        link::drops(&self.kernel.netlink).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "interface statistics cannot be read");
             Vec::new()
         })

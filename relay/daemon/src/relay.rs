@@ -11,7 +11,7 @@ use crate::{
     cli::Options,
     config::{self, Loaded},
     failure::Failure,
-    host::Host,
+    host::{Host, Kernel},
     plan::Plan,
     shared::{Device, Shared},
     tun,
@@ -43,15 +43,20 @@ impl Relay {
         ended: &UnboundedSender<String>,
     ) -> Result<Self, Failure> {
         let plan = Plan::new(&first.fleet, options.ipv4_source).map_err(Failure::Host)?;
+        let kernel = Kernel::connect(options.route_table)?;
+        let obstacles = kernel.obstacles(None, &Plan::default().change_to(&plan).new_routes).await?;
+        if !obstacles.is_empty() {
+            return Err(Failure::Host(obstacles.join("; ")));
+        }
         let queues = tun::create(&options.tun_name, shared.progress.len())?;
-        let host = Host::prepare(&options.tun_name, options.tun_queue_length, options.route_table).await?;
-        shared.status().device = Some(Device {
-            tun: host.tun().clone(),
-            table: options.route_table,
-            queue_length: options.tun_queue_length,
-            ipv4_source: options.ipv4_source,
-        });
-        let workers = Workers::start(queues, &shared.snapshot, &shared.progress, ended)?;
+        let host = kernel.prepare(&options.tun_name, options.tun_queue_length).await?;
+        let workers = match Workers::start(queues, &shared.snapshot, &shared.progress, ended) {
+            Ok(workers) => workers,
+            Err(failure) => {
+                host.clean_up().await;
+                return Err(failure);
+            }
+        };
         let mut relay = Self { options, shared, host, workers, plan: Plan::default() };
         match relay.activate(&first, plan).await {
             Ok(()) => Ok(relay.announce_start(&first)),
@@ -152,6 +157,12 @@ impl Relay {
     }
 
     fn announce_start(self, first: &Loaded) -> Self {
+        self.shared.status().device = Some(Device {
+            tun: self.host.tun().clone(),
+            table: self.options.route_table,
+            queue_length: self.options.tun_queue_length,
+            ipv4_source: self.options.ipv4_source,
+        });
         self.shared.set_ready(true);
         let tun = self.host.tun();
         tracing::info!(

@@ -39,30 +39,37 @@ pub(crate) struct LinkDrops {
 /// Configures the TUN and switches it on.
 pub(super) async fn set_up(netlink: &Handle, name: &str, queue_length: u32) -> Result<Tun, Failure> {
     let index = rustix::net::netdevice::name_to_index(socket()?, name).map_err(|error| host(name, error))?;
+    let failed = |error: Error| host(format_args!("{name} cannot be configured"), error);
+    keep_quiet(netlink, index).await.map_err(failed)?;
     sysctl::enable_ipv6(name).map_err(|error| {
-        host(
-            format_args!(
-                "IPv6 is off on {name} and cannot be switched on: `sysctl -w net.ipv6.conf.default.disable_ipv6=0`"
-            ),
-            error,
-        )
+        let attempt = "IPv6 is off on the TUN device and cannot be switched on";
+        host(format_args!("{attempt} (`sysctl -w net.ipv6.conf.default.disable_ipv6=0`)"), error)
     })?;
     // The kernel applies the greater of `all` and the device's own. Strict (1) would drop ICMP errors from addresses that
     // lie elsewhere on this box, so where there is a filter at all, ours is the loose one (2), which beats it.
     let rp_filter = if sysctl::rp_filter_all() == 0 { 0 } else { 2 };
-    let message = LinkUnspec::new_with_index(index)
-        .mtu(MTU)
+    change(netlink, settings(index, queue_length, rp_filter)).await.map_err(failed)?;
+    change(netlink, LinkUnspec::new_with_index(index).up().build()).await.map_err(failed)?;
+    Ok(Tun { name: name.to_owned(), index, rp_filter })
+}
+
+/// Keeps the kernel from sending multicast reports into the TUN. A router joins groups as soon as IPv6 is on a device that
+/// can do multicast, which a new TUN can; so the device is given IPv6 anew, which it loses with an MTU below IPv6's
+/// least (RFC 8200 §5), once it cannot.
+async fn keep_quiet(netlink: &Handle, index: u32) -> Result<(), Error> {
+    change(netlink, LinkUnspec::new_with_index(index).multicast(false).mtu(1279).build()).await?;
+    change(netlink, LinkUnspec::new_with_index(index).mtu(MTU).build()).await
+}
+
+fn settings(index: u32, queue_length: u32, rp_filter: u32) -> LinkMessage {
+    LinkUnspec::new_with_index(index)
         .append_extra_attribute(LinkAttribute::TxQueueLen(queue_length))
         .append_extra_attribute(LinkAttribute::Group(GROUP))
         .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![
             AfSpecUnspec::Inet(vec![ipv4_settings(rp_filter)]),
             AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]),
         ]))
-        .build();
-    change(netlink, message).await.map_err(|error| host(format_args!("{name} cannot be configured"), error))?;
-    let up = LinkUnspec::new_with_index(index).up().build();
-    change(netlink, up).await.map_err(|error| host(format_args!("{name} cannot be switched on"), error))?;
-    Ok(Tun { name: name.to_owned(), index, rp_filter })
+        .build()
 }
 
 async fn change(netlink: &Handle, message: LinkMessage) -> Result<(), Error> {

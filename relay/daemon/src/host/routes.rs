@@ -60,18 +60,19 @@ fn message(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>
 /// What is in the way of the wanted routes: routes to the same prefixes, and addresses of this box.
 pub(super) async fn obstacles(
     netlink: &Handle,
-    tun: &Tun,
+    tun: Option<&Tun>,
     table: RouteTable,
     wanted: &[(IpNet, Route)],
 ) -> Result<Vec<String>, Error> {
     let wanted: BTreeMap<IpNet, &Route> = wanted.iter().map(|(prefix, route)| (*prefix, route)).collect();
     let links = interface_names(netlink).await?;
+    let is_own = |route: &Existing| tun.is_some() && route.device == tun.map(|tun| tun.index);
     let mut obstacles = Vec::new();
     for query in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
         let mut routes = netlink.route().get(query).execute();
         while let Some(message) = routes.try_next().await? {
             let found = Existing::read(&message);
-            if let Some(route) = wanted.get(&found.prefix).filter(|_| found.device != Some(tun.index)) {
+            if let Some(route) = wanted.get(&found.prefix).filter(|_| !is_own(&found)) {
                 obstacles.extend(found.complaint(table, route, &links));
             }
         }

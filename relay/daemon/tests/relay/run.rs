@@ -1,0 +1,76 @@
+//! A relay that starts, forwards and ends.
+
+use crate::node::{BR, Node, isp_a, manifest};
+
+const FORWARDED: &str = r#"culvert_forwarded_packets_total{direction="to_ce",domain="isp-a",namespace="test"}"#;
+
+#[test]
+fn it_leads_prefixes_and_br_address_to_the_tun_and_leaves_nothing_behind() {
+    let node = Node::new();
+    node.write("isp-a.yaml", &isp_a());
+    let before = node.picture();
+    let relay = node.relay(&["--ipv4-source", "198.51.100.100"]);
+    assert_eq!(
+        node.ip("route show 67.91.205.0/24").trim(),
+        "67.91.205.0/24 dev culvert0 proto 97 scope link src 198.51.100.100"
+    );
+    assert!(node.ip(&format!("-6 route show {BR}")).starts_with(&format!("{BR} dev culvert0 proto 97")));
+    let link = node.ip("-d link show culvert0");
+    for setting in ["mtu 65535", "qlen 10000", "addrgenmode none", "multi_queue", "persist off"] {
+        assert!(link.contains(setting), "{setting} in {link}");
+    }
+    assert_eq!(node.ip("-6 -br address show dev culvert0").trim(), "", "no link-local address");
+    let (status, log) = relay.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(node.picture(), before);
+}
+
+#[test]
+fn a_packet_crosses_and_is_counted_everywhere() {
+    let node = Node::new();
+    node.write("isp-a.yaml", &isp_a());
+    let relay = node.relay(&[]);
+    node.send_udp("67.91.205.2:6600");
+    relay.until("counted", |relay| relay.metric(FORWARDED) == 1);
+    let state = relay.state();
+    assert_eq!(state["domains"][0]["forwarded"]["to_ce"]["packets"], 1, "{state}");
+    assert_eq!(state["unattributed"]["dropped"], serde_json::json!({}), "the kernel talks into the TUN");
+    assert_eq!(state["domains"][0]["softwireAddress"], BR);
+    assert_eq!(state["workers"].as_array().unwrap().len(), 2);
+    assert_eq!(relay.get("/livez").unwrap().0, 200);
+    assert_eq!(relay.get("/").unwrap().0, 200);
+    assert_eq!(relay.get("/nothing").unwrap().0, 404);
+}
+
+#[test]
+fn json_logs_are_json_and_name_what_was_set() {
+    let node = Node::new();
+    node.write("isp-a.yaml", &isp_a());
+    let (_, log) = node.relay(&["--log-format", "json"]).stop();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let started = lines.iter().find(|line| line["message"] == "forwarding").unwrap();
+    assert_eq!(started["tun"], "culvert0");
+    assert_eq!(started["domains"], 1);
+}
+
+#[test]
+fn a_domain_without_auto_route_gets_no_routes_and_is_served_all_the_same() {
+    let node = Node::new();
+    node.write("isp-a.yaml", &manifest("isp-a", BR, "67.91.205.0/24", "  advertise: {autoRoute: Disabled}\n"));
+    let relay = node.relay(&[]);
+    assert_eq!(node.ip("route show 67.91.205.0/24"), "");
+    node.ip("route add 67.91.205.0/24 dev culvert0");
+    node.send_udp("67.91.205.2:6600");
+    relay.until("counted", |relay| relay.metric(FORWARDED) == 1);
+}
+
+#[test]
+fn a_tun_that_somebody_deletes_ends_the_relay() {
+    let node = Node::new();
+    node.write("isp-a.yaml", &isp_a());
+    let relay = node.relay(&[]);
+    node.ip("link delete culvert0");
+    let (status, log) = relay.end();
+    assert_eq!(status.code(), Some(1));
+    assert!(log.contains("the TUN device is gone"), "{log}");
+}
