@@ -1,4 +1,5 @@
 //! What is said twice is said alike: defaults and ranges, here, in the schema and in `mape`.
+#![expect(clippy::unwrap_used, reason = "a panic is a test's way to fail")]
 
 use crds::{MapDomain, manifest, yaml};
 use mape::{DomainConfig, Options};

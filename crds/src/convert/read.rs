@@ -67,10 +67,10 @@ impl Reader {
             let field = format!("spec.relayRefs[{at}].name");
             if !read_text::is_label(&fleet.name) {
                 let why = "it is the name of a BorderRelay (RFC 1123)";
-                self.refuse(&field, quoted(&fleet.name), read_text::LABEL, why);
+                self.refuse(field, quoted(&fleet.name), read_text::LABEL, why);
             } else if let Some(first) = refs[..at].iter().position(|other| other.name == fleet.name) {
                 let why = format!("spec.relayRefs[{first}] names it already");
-                self.refuse(&field, quoted(&fleet.name), "each fleet once", why);
+                self.refuse(field, quoted(&fleet.name), "each fleet once", why);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Reader {
     /// Reads `text`, or reports what is wrong with it and goes on with `stand_in`.
     pub(super) fn parsed<T>(
         &mut self,
-        field: &str,
+        field: impl Display,
         text: &str,
         parse: impl Fn(&str) -> Result<T, read_text::Complaint>,
         stand_in: T,
@@ -97,7 +97,7 @@ impl Reader {
     /// at hand; one that is far outside is refused here, in the same words.
     pub(super) fn number<T: TryFrom<i64> + Default>(
         &mut self,
-        field: &str,
+        field: impl Display,
         number: i64,
         range: RangeInclusive<i64>,
         why: &str,
@@ -108,10 +108,16 @@ impl Reader {
         })
     }
 
-    pub(super) fn refuse(&mut self, field: &str, found: impl Display, allowed: impl Display, why: impl Into<String>) {
+    pub(super) fn refuse(
+        &mut self,
+        field: impl Display,
+        found: impl Display,
+        allowed: impl Display,
+        why: impl Into<String>,
+    ) {
         self.problems.push(Problem {
             domain: self.name.clone(),
-            field: field.to_owned(),
+            field: field.to_string(),
             found: found.to_string(),
             allowed: allowed.to_string(),
             why: why.into().into(),

@@ -1,6 +1,9 @@
 //! Addresses, prefixes and names in text.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use mape::{Ipv4Net, Ipv6Net};
 
@@ -14,40 +17,44 @@ pub(crate) struct Complaint {
 pub(super) const LABEL: &str = "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit";
 
 pub(super) fn ipv6_address(text: &str) -> Result<Ipv6Addr, Complaint> {
-    let why = match text {
-        _ if text.parse::<Ipv4Addr>().is_ok() => "that is an IPv4 address",
-        _ if text.parse::<Ipv6Net>().is_ok() => "that is a prefix: leave out its length",
+    let why = || match text {
+        _ if is::<Ipv4Addr>(text) => "that is an IPv4 address",
+        _ if is::<Ipv6Net>(text) => "that is a prefix: leave out its length",
         _ if text.contains('%') => "a zone means something on one machine only",
         _ => "it cannot be read as one",
     };
-    text.parse().or(Err(Complaint { allowed: "an IPv6 address such as 2001:db8::1", why }))
+    text.parse().map_err(|_| Complaint { allowed: "an IPv6 address such as 2001:db8::1", why: why() })
 }
 
 pub(super) fn ipv4_address(text: &str) -> Result<Ipv4Addr, Complaint> {
-    let why = match text {
-        _ if text.parse::<Ipv6Addr>().is_ok() => "that is an IPv6 address",
-        _ if text.parse::<Ipv4Net>().is_ok() => "that is a prefix: leave out its length",
+    let why = || match text {
+        _ if is::<Ipv6Addr>(text) => "that is an IPv6 address",
+        _ if is::<Ipv4Net>(text) => "that is a prefix: leave out its length",
         _ => "it cannot be read as one",
     };
-    text.parse().or(Err(Complaint { allowed: "an IPv4 address such as 192.0.2.1", why }))
+    text.parse().map_err(|_| Complaint { allowed: "an IPv4 address such as 192.0.2.1", why: why() })
 }
 
 pub(super) fn ipv4_prefix(text: &str) -> Result<Ipv4Net, Complaint> {
-    let why = match text {
-        _ if text.parse::<Ipv6Net>().is_ok() => "that is an IPv6 prefix",
-        _ if text.parse::<Ipv4Addr>().is_ok() => "its length is missing",
+    let why = || match text {
+        _ if is::<Ipv6Net>(text) => "that is an IPv6 prefix",
+        _ if is::<Ipv4Addr>(text) => "its length is missing",
         _ => "it cannot be read as one",
     };
-    text.parse().or(Err(Complaint { allowed: "an IPv4 prefix such as 192.0.2.0/24", why }))
+    text.parse().map_err(|_| Complaint { allowed: "an IPv4 prefix such as 192.0.2.0/24", why: why() })
 }
 
 pub(super) fn ipv6_prefix(text: &str) -> Result<Ipv6Net, Complaint> {
-    let why = match text {
-        _ if text.parse::<Ipv4Net>().is_ok() => "that is an IPv4 prefix",
-        _ if text.parse::<Ipv6Addr>().is_ok() => "its length is missing",
+    let why = || match text {
+        _ if is::<Ipv4Net>(text) => "that is an IPv4 prefix",
+        _ if is::<Ipv6Addr>(text) => "its length is missing",
         _ => "it cannot be read as one",
     };
-    text.parse().or(Err(Complaint { allowed: "an IPv6 prefix such as 2001:db8::/32", why }))
+    text.parse().map_err(|_| Complaint { allowed: "an IPv6 prefix such as 2001:db8::/32", why: why() })
+}
+
+fn is<T: FromStr>(text: &str) -> bool {
+    text.parse::<T>().is_ok()
 }
 
 /// A BGP community: two numbers of 16 bits (RFC 1997) or three of 32 (RFC 8092).

@@ -7,6 +7,7 @@ use super::{
     Error, Manifest, Skipped, Source,
     blame::Blame,
     files::Input,
+    scalar::shown,
     schema,
     tree::{Document, Fault, Node, Value},
     walk::{Finding, walk},
@@ -217,7 +218,7 @@ fn no_rule() -> Json {
 
 /// A problem without its field.
 pub(super) fn said(problem: &Problem) -> String {
-    format!("found {}, allowed {}: {}", problem.found, problem.allowed, problem.why)
+    format!("found {}, allowed {}: {}", shown(&problem.found), problem.allowed, problem.why)
 }
 
 fn manifest(config: mape::DomainConfig, spec: MapDomainSpec, source: Source) -> Manifest {

@@ -58,14 +58,14 @@ fn string<'t>(text: &'t str, plain: bool, words: &[String], is_time: bool) -> Re
 
 /// What a plain scalar is, if kubectl or anyone else would not read it as text.
 fn other_type(text: &str) -> Option<String> {
-    let lower = text.to_ascii_lowercase();
-    match lower.as_str() {
-        _ if is_null(text) => Some("nothing".to_owned()),
-        "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" => Some(format!("the boolean `{text}`")),
-        ".inf" | "-.inf" | "+.inf" | ".nan" => Some(format!("the number `{text}`")),
-        _ if is_number(&lower) => Some(format!("the number `{}`", shown(text))),
-        _ => None,
+    const BOOLEANS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
+    if is_null(text) {
+        return Some("nothing".to_owned());
     }
+    if BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+        return Some(format!("the boolean `{text}`"));
+    }
+    is_number(text).then(|| format!("the number `{}`", shown(text)))
 }
 
 /// Whether a plain scalar says nothing.
@@ -73,16 +73,18 @@ pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-fn is_number(lower: &str) -> bool {
-    let digits = lower.trim_start_matches(['+', '-']);
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') || digits.contains([':', '/']) {
+        return false;
+    }
     let in_base = |prefix: &str, base: u32| {
-        digits
-            .strip_prefix(prefix)
-            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_digit(base) || c == '_'))
+        let rest = digits.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+        rest.is_some_and(|rest| rest.chars().all(|digit| digit.is_digit(base) || digit == '_'))
     };
-    let starts = digits.trim_start_matches('.').starts_with(|c: char| c.is_ascii_digit());
-    let is_float = starts && digits.replace('_', "").parse::<f64>().is_ok();
-    is_float || in_base("0x", 16) || in_base("0o", 8) || in_base("0b", 2)
+    let is_float = digits != "." && digits.replace('_', "").parse::<f64>().is_ok();
+    let is_special = [".inf", ".nan"].iter().any(|word| word.eq_ignore_ascii_case(digits));
+    is_float || is_special || in_base("0x", 16) || in_base("0o", 8) || in_base("0b", 2)
 }
 
 /// A whole number: decimal, or hexadecimal as people write PSIDs.
@@ -132,8 +134,9 @@ fn list(words: &[String]) -> String {
 }
 
 /// Found text as it may stand in an error: on one line, and no longer than one.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 100;
     let clean = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let short: String = text.chars().take(80).map(clean).collect();
-    if text.chars().nth(80).is_some() { format!("{short}...") } else { short }
+    let short: String = text.chars().take(LONGEST).map(clean).collect();
+    if text.chars().nth(LONGEST).is_some() { format!("{short}...") } else { short }
 }

@@ -1,7 +1,7 @@
 //! A tree against the schema: every field that is unknown, missing, there twice or of the wrong type; and what is
 //! left, as JSON for serde.
 
-use std::{borrow::Cow, fmt::Display};
+use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use serde_json::Value as Json;
 
@@ -23,108 +23,104 @@ pub(super) struct Finding {
 
 /// What `node` says, without the fields that are wrong; an item of a list that is wrong anywhere is null, so that
 /// those behind it keep their places.
-pub(super) fn walk(node: &Node<'_>, schema: &Schema) -> (Json, Vec<Finding>) {
-    let mut walk = Walk { path: String::new(), findings: Vec::new() };
+pub(super) fn walk<'n>(node: &'n Node<'_>, schema: &'n Schema) -> (Json, Vec<Finding>) {
+    let mut walk = Walk { path: Vec::new(), findings: Vec::new() };
     let json = walk.value(node, node.line, schema).unwrap_or_default();
     (json, walk.findings)
 }
 
-struct Walk {
-    path: String,
+struct Walk<'n> {
+    path: Vec<Step<'n>>,
     findings: Vec<Finding>,
 }
 
-impl Walk {
+enum Step<'n> {
+    Key(&'n str),
+    Item(usize),
+}
+
+impl<'n> Walk<'n> {
     /// `None` if the value is wrong as a whole. `line` is where its field is named.
-    fn value(&mut self, node: &Node<'_>, line: usize, schema: &Schema) -> Option<Json> {
-        match (&schema.kind, &node.value) {
-            (Kind::Any, _) => Some(Json::Null),
-            (Kind::Object(fields), Value::Map(entries)) => Some(self.object(entries, line, fields)),
-            (Kind::Map(schema), Value::Map(entries)) => Some(self.map(entries, schema)),
-            (Kind::List(schema), Value::List(items)) => {
-                Some(items.iter().enumerate().map(|(at, item)| self.item(at, item, schema)).collect())
-            }
+    fn value(&mut self, node: &'n Node<'_>, line: usize, schema: &'n Schema) -> Option<Json> {
+        let wrong = match (&schema.kind, &node.value) {
+            (Kind::Any, _) => return Some(Json::Null),
+            (Kind::Object(fields), Value::Map(entries)) => return Some(self.object(entries, line, fields)),
+            (Kind::Map(schema), Value::Map(entries)) => return Some(self.map(entries, schema)),
+            (Kind::List(schema), Value::List(items)) => return Some(self.list(items, schema)),
             (kind, Value::Scalar { text, plain }) => match scalar::read(kind, text, *plain) {
-                Ok(json) => Some(json),
-                Err(wrong) => self.wrong(line, wrong),
+                Ok(json) => return Some(json),
+                Err(wrong) => wrong,
             },
-            (kind, _) => self.wrong(line, scalar::wrong_shape(kind, node)),
-        }
+            (kind, _) => scalar::wrong_shape(kind, node),
+        };
+        self.find(line, wrong);
+        None
     }
 
-    fn object(
-        &mut self,
-        entries: &[Entry<'_>],
-        line: usize,
-        fields: &std::collections::BTreeMap<String, Field>,
-    ) -> Json {
+    fn object(&mut self, entries: &'n [Entry<'_>], line: usize, fields: &'n BTreeMap<String, Field>) -> Json {
         let mut object = serde_json::Map::new();
         for entry in entries {
             let Some(field) = fields.get(&*entry.key) else {
-                let known = fields.keys().map(String::as_str);
-                let message = format!("unknown field; {}", suggest(&entry.key, known));
-                self.inside(&entry.key, |walk| walk.find(entry.line, message));
+                let message = format!("unknown field; {}", suggest(&entry.key, fields.keys().map(String::as_str)));
+                self.find_at(Step::Key(&entry.key), entry.line, message);
                 continue;
             };
-            let null = entry.value.is_null() && field.schema.may_be_null;
-            if self.is_once(entry) && !null {
-                let value = self.inside(&entry.key, |walk| walk.value(&entry.value, entry.line, &field.schema));
-                object.extend(value.map(|value| (entry.key.to_string(), value)));
+            if !(field.schema.may_be_null && entry.value.is_null()) {
+                self.entry(entry, &field.schema, &mut object);
             }
         }
         let is_there = |name: &str| entries.iter().any(|entry| entry.key == name);
         for (name, _) in fields.iter().filter(|(name, field)| field.required && !is_there(name)) {
-            self.inside(name, |walk| walk.find(line, "missing; it is required and has no default".to_owned()));
+            self.find_at(Step::Key(name), line, "missing; it is required and has no default".to_owned());
         }
         Json::Object(object)
     }
 
-    fn map(&mut self, entries: &[Entry<'_>], schema: &Schema) -> Json {
+    fn map(&mut self, entries: &'n [Entry<'_>], schema: &'n Schema) -> Json {
         let mut map = serde_json::Map::new();
         for entry in entries {
-            if self.is_once(entry) {
-                let value = self.inside(&entry.key, |walk| walk.value(&entry.value, entry.line, schema));
-                map.extend(value.map(|value| (entry.key.to_string(), value)));
-            }
+            self.entry(entry, schema, &mut map);
         }
         Json::Object(map)
     }
 
-    fn item(&mut self, at: usize, node: &Node<'_>, schema: &Schema) -> Json {
-        let before = self.findings.len();
-        let length = self.path.len();
-        self.path.push_str(&format!("[{at}]"));
-        let value = self.value(node, node.line, schema);
-        self.path.truncate(length);
-        value.filter(|_| self.findings.len() == before).unwrap_or_default()
-    }
-
-    fn is_once(&mut self, entry: &Entry<'_>) -> bool {
-        let Some(first) = entry.duplicate_of else { return true };
-        let message = format!("found twice, first on line {first}: allowed once");
-        self.inside(&entry.key, |walk| walk.find(entry.line, message));
-        false
-    }
-
-    /// Does something with the path one step longer.
-    fn inside<T>(&mut self, key: &str, act: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
-        if length > 0 {
-            self.path.push('.');
+    fn entry(&mut self, entry: &'n Entry<'_>, schema: &'n Schema, into: &mut serde_json::Map<String, Json>) {
+        if let Some(first) = entry.duplicate_of {
+            let message = format!("found twice, first on line {first}: allowed once");
+            return self.find_at(Step::Key(&entry.key), entry.line, message);
         }
-        self.path.push_str(&printable(key));
-        let result = act(self);
-        self.path.truncate(length);
-        result
+        self.path.push(Step::Key(&entry.key));
+        if let Some(value) = self.value(&entry.value, entry.line, schema) {
+            into.insert(entry.key.to_string(), value);
+        }
+        self.path.pop();
     }
 
-    fn wrong(&mut self, line: usize, what: impl Display) -> Option<Json> {
-        self.find(line, what.to_string());
-        None
+    fn list(&mut self, items: &'n [Rc<Node<'_>>], schema: &'n Schema) -> Json {
+        let mut list = Vec::with_capacity(items.len());
+        for (at, item) in items.iter().enumerate() {
+            let before = self.findings.len();
+            self.path.push(Step::Item(at));
+            let value = self.value(item, item.line, schema);
+            self.path.pop();
+            list.push(value.filter(|_| self.findings.len() == before).unwrap_or_default());
+        }
+        Json::Array(list)
+    }
+
+    fn find_at(&mut self, step: Step<'n>, line: usize, message: String) {
+        self.path.push(step);
+        self.find(line, message);
+        self.path.pop();
     }
 
     fn find(&mut self, line: usize, message: String) {
-        self.findings.push(Finding { line, field: self.path.clone(), message });
+        let field = self.path.iter().fold(String::new(), |path, step| match step {
+            Step::Key(key) if path.is_empty() => printable(key).into_owned(),
+            Step::Key(key) => path + "." + &printable(key),
+            Step::Item(at) => format!("{path}[{at}]"),
+        });
+        self.findings.push(Finding { line, field, message });
     }
 }
 
