@@ -36,10 +36,6 @@ class Customer:
         """A port of the CE's own: the first customer's is 6600, as in the capture that Culvert has to reproduce."""
         return self.ports[0].start + 8
 
-    def port_in(self, place: int) -> int:
-        """The `place`-th port of the CE's set."""
-        return [port for ports in self.ports for port in ports][place]
-
 
 def make_customer(number: int, rule: Rule, public: str, psid: int, new_node) -> Customer:
     address = IPv4Address(public)

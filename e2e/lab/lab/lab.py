@@ -5,10 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-from .namespaces import Namespace, lock_run, unlock_run
+from .namespaces import Namespace, command, lock_run, unlock_run
 from .relay import Relay, manifest
 from .topology import RELAY_SOURCE, Network
 from .wire import Capture
@@ -18,6 +19,7 @@ REPOSITORY = LAB.parent.parent
 PROGRAMS = {
     "ip": "iproute2", "nft": "nftables", "ping": "iputils-ping", "curl": "curl", "dig": "dnsutils",
     "dnsmasq": "dnsmasq-base", "iperf3": "iperf3", "traceroute": "traceroute", "setpriv": "util-linux",
+    "ss": "iproute2", "sysctl": "procps", "ethtool": "ethtool",
 }
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -26,11 +28,22 @@ class Missing(Exception):
     """Something the lab needs is not on this machine."""
 
 
+def become_root() -> None:
+    """Starts this program again by sudo if it has to be: network namespaces are root's."""
+    if os.geteuid() == 0:
+        return
+    if shutil.which("sudo") is None:
+        raise Missing("the lab makes network namespaces: run it as root (there is no sudo here)")
+    kept = [f"{name}={os.environ[name]}" for name in ("CARGO_TARGET_DIR", "CULVERT_RELAY", "NO_COLOR") if name in os.environ]
+    os.execvp("sudo", ["sudo", *kept, sys.executable, *sys.argv])
+
+
 def check_machine() -> None:
     """Says what is missing, all at once, before anything is set up."""
+    if not __debug__:
+        raise Missing("python3 -O leaves checks away")
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SBIN}"
-    if os.geteuid() != 0:
-        raise Missing("the lab makes network namespaces and has to run as root (try sudo)")
+    become_root()
     lacking = [f"{program} ({package})" for program, package in PROGRAMS.items() if shutil.which(program) is None]
     if lacking:
         raise Missing(f"not installed: {', '.join(lacking)}. Run scripts/install-tools")
@@ -57,6 +70,7 @@ class Lab:
         self.processes: list[subprocess.Popen] = []
         self.relays: list[Relay] = []
         self.captures: list[Capture] = []
+        self.before = ""  # the relay's node before its first relay
 
     def __enter__(self) -> "Lab":
         self.lock = lock_run(os.getpid())
@@ -97,12 +111,12 @@ class Lab:
     def customers(self) -> list:
         return self.network.customers
 
-    def launch(self, config: str | None = None, *flags: str, wrapper=(), **options) -> Relay:
+    def launch(self, config: str | None = None, *flags: str, ipv4_source=RELAY_SOURCE, **options) -> Relay:
         """Starts a relay and returns at once."""
+        self.before = self.before or picture(self.relay_node)
         folder = self.folder / f"relay{len(self.relays) + 1}"
-        flags = flags if "--ipv4-source" in flags else (*flags, "--ipv4-source", str(RELAY_SOURCE))
-        config = manifest() if config is None else config
-        relay = Relay(self.relay_node, self.binary, folder, config, flags, wrapper, **options)
+        source = ["--ipv4-source", str(ipv4_source)] if ipv4_source else []
+        relay = Relay(self.relay_node, self.binary, folder, config or manifest(), [*source, *flags], **options)
         self.relays.append(relay)
         return relay
 
@@ -116,8 +130,21 @@ class Lab:
         code = relay.stop()
         assert code == 0, f"the relay ended with {code} at SIGTERM:\n{relay.log}"
 
+    def check_nothing_is_left(self) -> None:
+        """After its last relay has ended, a node looks as it did before the first."""
+        assert all(relay.process.poll() is not None for relay in self.relays), "a relay still runs"
+        before, after = self.before.splitlines(), picture(self.relay_node).splitlines()
+        gone = [f"- {line}" for line in before if line not in after]
+        new = [f"+ {line}" for line in after if line not in before]
+        assert not gone and not new, "\n".join(["the relay left something behind:", *gone, *new])
+
     def note_metrics(self, relay: Relay) -> None:
         (relay.folder / "metrics").write_text(relay.metrics().text)
+
+    def filter(self, node: Namespace, match: str) -> None:
+        """Has a node drop the IPv4 packets that match when they come in."""
+        chain = f"chain filter {{\n type filter hook prerouting priority raw\n {match} drop\n}}"
+        command(*node.argv("nft", "-f", "-"), stdin=f"table ip lab {{\n{chain}\n}}\n")
 
     def start(self, node: Namespace, *argv: str) -> subprocess.Popen:
         """Starts a program in a node; it ends with the lab."""

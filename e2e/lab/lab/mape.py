@@ -31,7 +31,3 @@ class Rule:
         """The End-user prefix and the interface identifier: 16 zero bits, the IPv4 address, the PSID (s.6)."""
         identifier = int(public) << 16 | psid
         return IPv6Address(int(self.end_user_prefix(public, psid).network_address) | identifier)
-
-
-def first_port(ranges: list[range]) -> int:
-    return ranges[0].start

@@ -49,32 +49,43 @@ class Metrics:
 
     def __init__(self, text: str):
         self.text = text
-        self.series = []
-        for line in text.splitlines():
-            if match := SERIES.fullmatch(line):
-                self.series.append((match[1], dict(LABEL.findall(match[2] or "")), float(match[3])))
+        found = (SERIES.fullmatch(line) for line in text.splitlines())
+        series = [(match[1], dict(LABEL.findall(match[2] or "")), float(match[3])) for match in found if match]
+        self.series = [entry for entry in series if not is_kernels_own(entry[1])]
 
-    def total(self, name: str, **labels: str) -> int:
-        """The sum of the series of that name with these labels."""
-        return int(sum(
-            value for series, has, value in self.series if series == name and labels.items() <= has.items()
-        ))
+    def __str__(self) -> str:
+        return "".join(f"\n  {name} {has} {value:.0f}" for name, has, value in self.series if name.endswith("_total"))
+
+    def total(self, name: str, **labels: str | None) -> int:
+        """The sum of the series of that name with these labels; a label that is `None` may have any value."""
+        given = {key: value for key, value in labels.items() if value is not None}
+        return int(sum(value for series, has, value in self.series if series == name and given.items() <= has.items()))
 
     def forwarded(self, direction: str) -> int:
         return self.total("culvert_forwarded_packets_total", direction=direction)
 
     def dropped(self, direction: str | None = None, reason: str | None = None) -> int:
-        labels = {"direction": direction, "reason": reason}
-        given = {key: value for key, value in labels.items() if value}
-        return self.total("culvert_dropped_packets_total", **given)
+        return self.total("culvert_dropped_packets_total", direction=direction, reason=reason)
 
     def drops(self) -> dict[tuple[str, str], int]:
         """Every drop counter that has counted: (direction, reason) -> packets."""
         return {
             (has["direction"], has["reason"]): int(value)
             for name, has, value in self.series
-            if name == "culvert_dropped_packets_total" and value
+            if name == "culvert_dropped_packets_total"
         }
+
+    def tun_drops(self) -> int:
+        """Packets that the kernel dropped because the relay's queue was full."""
+        return self.total("culvert_tun_dropped_packets_total")
+
+    def reload_failures(self) -> int:
+        return self.total("culvert_config_reload_failures_total")
+
+
+def is_kernels_own(labels: dict[str, str]) -> bool:
+    """The relay's host itself may speak on the TUN, of multicast groups for instance: no traffic of ours."""
+    return labels.get("reason") == "NotForRelay" and labels.get("domain") == ""
 
 
 class Relay:

@@ -59,9 +59,10 @@ def finish_download(process: subprocess.Popen, file: Path) -> str:
     return digest
 
 
-def connect(node: Namespace, port: int = WEB_PORT, mss: int | None = None) -> None:
+def connect(node: Namespace, port: int = WEB_PORT, mss: int | None = None, source_port: int = 0) -> None:
     """Opens a TCP connection to the Internet and closes it."""
     with node.socket(socket.AF_INET, socket.SOCK_STREAM) as out:
+        out.bind(("0.0.0.0", source_port))
         if mss:
             out.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
         out.settimeout(10)

@@ -1,5 +1,6 @@
 """Sockets on the lab's wires: listening to a link, sending packets made by hand, and plain UDP between nodes."""
 
+import contextlib
 import json
 import socket
 import struct
@@ -39,19 +40,25 @@ class Capture:
             if packet := parse(raw):
                 self.heard.append((time.time(), packet, source[2] == PACKET_OUTGOING))
 
+    def read_all(self) -> None:
+        """The same, sure that nothing was missed for want of room."""
+        self.read()
+        _, missed = struct.unpack("II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        assert missed == 0, f"{self.name}: {missed} packets went unheard, so nothing can be said about them"
+
     def packets(self, wanted=lambda packet: True) -> list[Packet]:
         """What has come so far and is wanted."""
-        self.read()
+        self.read_all()
         return [packet for _, packet, _ in self.heard if wanted(packet)]
 
     def sent(self, wanted=lambda packet: True) -> list[Packet]:
         """What this node has sent by the device so far, and is wanted."""
-        self.read()
+        self.read_all()
         return [packet for _, packet, outgoing in self.heard if outgoing and wanted(packet)]
 
     def received(self, wanted=lambda packet: True) -> list[Packet]:
         """What this node has received by the device so far, and is wanted."""
-        self.read()
+        self.read_all()
         return [packet for _, packet, outgoing in self.heard if not outgoing and wanted(packet)]
 
     def wait(self, wanted, seconds: float = 5) -> Packet | None:
@@ -61,13 +68,10 @@ class Capture:
             time.sleep(0.01)
         return found[0] if found else None
 
-    def missed(self) -> int:
-        """Packets that the socket had no room for since the last call."""
-        return struct.unpack("II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
-
     def save(self, folder: Path) -> None:
         """Writes what was heard as a capture file, and as text."""
-        self.read()
+        with contextlib.suppress(OSError):  # closed already
+            self.read()
         with open(folder / f"{self.name}.pcap", "wb") as out:
             out.write(PCAP_HEADER)
             for when, packet, _ in self.heard:

@@ -16,4 +16,4 @@ def test_dns(lab: Lab):
             answer = customer.lan.run("dig", "+short", "+tries=3", f"@{INTERNET}", NAME).split()
             assert answer == [ADDRESS], f"customer {customer.number} got {answer}"
         metrics = relay.metrics()
-        assert metrics.forwarded("from_ce") == metrics.forwarded("to_ce") == 3, metrics.text
+        assert metrics.forwarded("from_ce") == metrics.forwarded("to_ce") == 3, str(metrics)

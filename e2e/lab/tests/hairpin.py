@@ -35,7 +35,7 @@ def talk(lab: Lab, here, there):
         assert ttls == [64, 63, 64, 63], f"inner TTLs along the way: {ttls}"
         assert not transit.packets(lambda p: p.version == 4), "a hairpinned packet was seen on the IPv4 side"
         metrics = relay.metrics()
-        assert (metrics.forwarded("from_ce"), metrics.drops()) == (2, {}), metrics.text
+        assert (metrics.forwarded("from_ce"), metrics.drops()) == (2, {}), str(metrics)
 
 
 def test_hairpin_download(lab: Lab):

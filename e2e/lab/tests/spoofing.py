@@ -88,7 +88,7 @@ def test_spoofed_silent(lab: Lab):
         lie = lies(honest, neighbour)[0]
         send_ipv6(honest.ce, *[packets.encapsulate(lie.outer, BR, lie.inner)] * TRIES)
         send_ipv6(honest.ce, packets.encapsulate(honest.address, BR, honest_packet(honest)))
-        assert eventually(lambda: relay.metrics().forwarded("from_ce") == 1), relay.metrics().text
+        assert eventually(lambda: relay.metrics().forwarded("from_ce") == 1), str(relay.metrics())
         assert relay.metrics().drops() == {("from_ce", "SpoofedSource"): TRIES}, relay.metrics().drops()
         assert not core.packets(is_refusal), "an answer was sent"
 

@@ -3,13 +3,14 @@
 import re
 
 from lab.lab import Lab
+from lab.relay import manifest
 from lab.topology import INTERNET, RELAY, RELAY_SOURCE, TRANSIT, TRANSIT_OUTSIDE
 
 HOP = re.compile(r"^ *\d+ +(\S+)", re.MULTILINE)
 
 
 def test_traceroute_from_ce(lab: Lab):
-    """from a CE: the relay (--ipv4-source), the Internet router, the host; by UDP and by ICMP"""
+    """from a CE: the relay (icmp.ipv4Source), the Internet router, the host; by UDP and by ICMP"""
     with lab.relay():
         for customer in lab.customers[:2]:
             for how in ([], ["-I"]):
@@ -17,9 +18,16 @@ def test_traceroute_from_ce(lab: Lab):
                 assert hops == [str(RELAY_SOURCE), str(TRANSIT), str(INTERNET)], hops
 
 
+def test_traceroute_source_flag(lab: Lab):
+    """from a CE, with --ipv4-source and no icmp.ipv4Source: that address"""
+    with lab.relay(manifest(icmp={}), ipv4_source="198.51.100.101"):
+        hops = traceroute(lab.customers[0].lan, str(INTERNET))
+        assert hops == ["198.51.100.101", str(TRANSIT), str(INTERNET)], hops
+
+
 def test_traceroute_default_source(lab: Lab):
-    """from a CE, without --ipv4-source: the relay is the IPv4 dummy address (RFC 7600), not a private one of its host"""
-    with lab.relay(None, "--ipv4-source", "192.0.0.8"):
+    """from a CE, with no address configured: the IPv4 dummy address (RFC 7600), not a private one of the relay's host"""
+    with lab.relay(manifest(icmp={}), ipv4_source=None):
         hops = traceroute(lab.customers[0].lan, str(INTERNET))
         assert hops == ["192.0.0.8", str(TRANSIT), str(INTERNET)], hops
 
@@ -34,9 +42,9 @@ def test_traceroute_to_ce(lab: Lab):
 
 
 def test_traceroute_hairpin(lab: Lab):
-    """from one CE to another that shares its address: one hop, the relay, then the other CE and its host"""
+    """from one CE to another: one hop, the relay, then the other CE and its host"""
     with lab.relay():
-        here, there = lab.customers[:2]
+        here, _, there = lab.customers
         hops = traceroute(here.lan, "-U", "-p", str(there.port), str(there.public))
         assert hops == [str(RELAY_SOURCE), str(there.public), str(there.public)], hops
 
