@@ -11,6 +11,7 @@ use std::{
 use mape::{DomainConfig, Fleet};
 
 use files::Input;
+use scalar::shown;
 use together::Drafts;
 
 mod blame;
@@ -124,8 +125,8 @@ fn finish(drafts: Drafts, fleet: Fleet, skipped: Vec<Skipped>) -> Loaded {
 
 /// Nothing to forward by is never what someone meant.
 fn nothing_in(input: &Input, skipped: &[Skipped]) -> Error {
-    let others: Vec<String> =
-        skipped.iter().take(3).map(|other| format!("{} {}", other.api_version, other.kind)).collect();
+    let first = skipped.iter().take(3);
+    let others: Vec<String> = first.map(|it| shown(&format!("{} {}", it.api_version, it.kind))).collect();
     let more = if skipped.len() > others.len() { ", ..." } else { "" };
     let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") + more };
     let message = format!("no MapDomain in any file: found {found}");

@@ -174,7 +174,7 @@ fn identify(node: &Node<'_>) -> Result<Identity, Finding> {
             Ok(Identity::Foreign { api_version: version.to_owned(), kind: kind.to_owned() })
         }
         (Some(version), Some(_)) if version != ours => {
-            Err(finding(line("apiVersion"), "apiVersion", &format!("found `{version}`, allowed {ours}")))
+            Err(finding(line("apiVersion"), "apiVersion", &format!("found `{}`, allowed {ours}", shown(version))))
         }
         (Some(_), Some("MapDomain")) => Ok(Identity::Domain),
         (Some(_), Some("MapDomainList" | "BorderRelayList")) => Ok(Identity::List),
@@ -182,7 +182,7 @@ fn identify(node: &Node<'_>) -> Result<Identity, Finding> {
             Ok(Identity::Foreign { api_version: version.to_owned(), kind: kind.to_owned() })
         }
         (Some(_), Some(kind)) => {
-            Err(finding(line("kind"), "kind", &format!("found `{kind}`, allowed MapDomain or BorderRelay")))
+            Err(finding(line("kind"), "kind", &format!("found `{}`, allowed MapDomain or BorderRelay", shown(kind))))
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A tree and not serde: a deserializer stops at the first problem, and we owe people all of them, each with its line.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, ops::Deref, rc::Rc};
 
 use super::scalar::is_null;
 
@@ -14,7 +14,7 @@ pub(super) use build::documents;
 /// One document of a text.
 pub(super) struct Document<'t> {
     /// What it says; `None` if it says nothing or is not YAML.
-    pub(super) root: Option<Rc<Node<'t>>>,
+    pub(super) root: Option<Child<'t>>,
     /// What keeps it from being YAML that we read.
     pub(super) faults: Vec<Fault>,
 }
@@ -25,7 +25,8 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
-/// A value and where it begins. An alias shares the node of its anchor, so that many aliases of many cost nothing.
+/// A value and where it begins.
+#[derive(Clone)]
 pub(super) struct Node<'t> {
     pub(super) line: usize,
     pub(super) value: Value<'t>,
@@ -35,22 +36,42 @@ pub(super) struct Node<'t> {
     depth: usize,
 }
 
+#[derive(Clone)]
 pub(super) enum Value<'t> {
     /// Text, in quotes or plain: what a plain one means depends on what is wanted.
     Scalar {
         text: Cow<'t, str>,
         plain: bool,
     },
-    List(Vec<Rc<Node<'t>>>),
+    List(Vec<Child<'t>>),
     Map(Vec<Entry<'t>>),
 }
 
+#[derive(Clone)]
 pub(super) struct Entry<'t> {
     pub(super) key: Cow<'t, str>,
     pub(super) line: usize,
-    pub(super) value: Rc<Node<'t>>,
+    pub(super) value: Child<'t>,
     /// The line of the same key before this one.
     pub(super) duplicate_of: Option<usize>,
+}
+
+/// A node in another. Aliases share that of their anchor, so that many aliases of many cost nothing.
+#[derive(Clone)]
+pub(super) enum Child<'t> {
+    Own(Node<'t>),
+    Shared(Rc<Node<'t>>),
+}
+
+impl<'t> Deref for Child<'t> {
+    type Target = Node<'t>;
+
+    fn deref(&self) -> &Node<'t> {
+        match self {
+            Self::Own(node) => node,
+            Self::Shared(node) => node,
+        }
+    }
 }
 
 impl<'t> Node<'t> {

@@ -1,7 +1,7 @@
 //! A tree against the schema: every field that is unknown, missing, there twice or of the wrong type; and what is
 //! left, as JSON for serde.
 
-use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value as Json;
 
@@ -9,7 +9,7 @@ use super::{
     scalar,
     schema::{Field, Kind, Schema},
     suggest::suggest,
-    tree::{Entry, Node, Value},
+    tree::{Child, Entry, Node, Value},
 };
 
 /// One thing wrong with one object.
@@ -96,7 +96,7 @@ impl<'n> Walk<'n> {
         self.path.pop();
     }
 
-    fn list(&mut self, items: &'n [Rc<Node<'_>>], schema: &'n Schema) -> Json {
+    fn list(&mut self, items: &'n [Child<'_>], schema: &'n Schema) -> Json {
         let mut list = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let before = self.findings.len();

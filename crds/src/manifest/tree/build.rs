@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use super::{Document, Entry, Fault, Node, Value, entries};
+use super::{Child, Document, Entry, Fault, Node, Value, entries};
 
 /// Deeper than any object of Kubernetes; a tree this deep can be walked and dropped by recursion.
 const MAX_DEPTH: usize = 64;
@@ -49,7 +49,7 @@ fn syntax_fault(text: &str, error: &ScanError) -> Fault {
 #[derive(Default)]
 struct Builder<'t> {
     open: Vec<Frame<'t>>,
-    root: Option<Rc<Node<'t>>>,
+    root: Option<Child<'t>>,
     anchors: HashMap<usize, Rc<Node<'t>>>,
     aliased: usize,
     faults: Vec<Fault>,
@@ -63,7 +63,7 @@ struct Frame<'t> {
 }
 
 enum Kind<'t> {
-    List(Vec<Rc<Node<'t>>>),
+    List(Vec<Child<'t>>),
     /// The entries, and the key whose value comes next: no text if it is a list or map.
     Map(Vec<Entry<'t>>, Option<(Option<Cow<'t, str>>, usize)>),
 }
@@ -123,7 +123,7 @@ impl<'t> Builder<'t> {
         let before = self.aliased;
         self.aliased = before.saturating_add(node.size);
         if self.aliased <= MAX_ALIASED {
-            return self.place(node);
+            return self.place(Child::Shared(node));
         }
         if before <= MAX_ALIASED {
             self.fault(line, format!("found aliases that stand for more than {MAX_ALIASED} values"));
@@ -132,23 +132,24 @@ impl<'t> Builder<'t> {
     }
 
     fn add(&mut self, anchor: usize, node: Node<'t>) {
-        let node = Rc::new(node);
-        if anchor != 0 {
-            self.anchors.insert(anchor, Rc::clone(&node));
+        if anchor == 0 {
+            return self.place(Child::Own(node));
         }
-        self.place(node);
+        let node = Rc::new(node);
+        self.anchors.insert(anchor, Rc::clone(&node));
+        self.place(Child::Shared(node));
     }
 
-    fn place(&mut self, node: Rc<Node<'t>>) {
+    fn place(&mut self, node: Child<'t>) {
         match self.open.last_mut().map(|frame| &mut frame.kind) {
             None => self.root = Some(node),
             Some(Kind::List(items)) => items.push(node),
             Some(Kind::Map(_, key @ None)) => {
-                let text = if let Value::Scalar { text, .. } = &node.value { Some(text.clone()) } else { None };
+                let (text, line) = (key_text(&node), node.line);
                 let is_text = text.is_some();
-                *key = Some((text, node.line));
+                *key = Some((text, line));
                 if !is_text {
-                    self.fault(node.line, "found a list or map as a key, allowed a name".to_owned());
+                    self.fault(line, "found a list or map as a key, allowed a name".to_owned());
                 }
             }
             Some(Kind::Map(entries, key)) => {
@@ -168,13 +169,20 @@ impl<'t> Builder<'t> {
     }
 }
 
+fn key_text<'t>(node: &Node<'t>) -> Option<Cow<'t, str>> {
+    match &node.value {
+        Value::Scalar { text, .. } => Some(text.clone()),
+        _ => None,
+    }
+}
+
 impl<'t> Node<'t> {
     fn scalar(line: usize, text: Cow<'t, str>, plain: bool) -> Self {
         Self::new(line, Value::Scalar { text, plain })
     }
 
     fn new(line: usize, value: Value<'t>) -> Self {
-        let grow = |(size, depth): (usize, usize), child: &Rc<Node<'_>>| {
+        let grow = |(size, depth): (usize, usize), child: &Child<'_>| {
             (child.size.saturating_add(size), depth.max(child.depth + 1))
         };
         let (size, depth) = match &value {

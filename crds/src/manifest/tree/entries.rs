@@ -1,8 +1,8 @@
 //! A map's entries, as gathered: merge keys spread out, keys that stand twice marked.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, Node, Value};
+use super::{Child, Entry, Value};
 
 /// Marks every key that stands there twice.
 pub(super) fn mark_duplicates(entries: &mut [Entry<'_>]) {
@@ -22,31 +22,26 @@ pub(super) fn merge<'t>(entries: Vec<Entry<'t>>) -> Vec<Entry<'t>> {
         return entries;
     }
     let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
-    let mut added = BTreeMap::new();
+    let known: BTreeSet<&str> = own.iter().map(|entry| &*entry.key).collect();
+    let mut added: BTreeMap<&str, Entry<'t>> = BTreeMap::new();
     for merge in &merges {
-        for (key, value) in sources(&merge.value).flat_map(pairs) {
-            added.entry(key.to_owned()).or_insert((merge.line, Rc::clone(value)));
+        for entry in sources(&merge.value).flat_map(entries_of).filter(|entry| !known.contains(&*entry.key)) {
+            added.entry(&entry.key).or_insert_with(|| Entry { line: merge.line, duplicate_of: None, ..entry.clone() });
         }
     }
-    added.retain(|key, _| own.iter().all(|entry| entry.key != key.as_str()));
-    own.extend(added.into_iter().map(|(key, (line, value))| Entry {
-        key: key.into(),
-        line,
-        value,
-        duplicate_of: None,
-    }));
+    let added: Vec<Entry<'t>> = added.into_values().collect();
+    own.extend(added);
     own
 }
 
 /// One map or a list of them, the first strongest.
-fn sources<'n, 't>(node: &'n Rc<Node<'t>>) -> Box<dyn Iterator<Item = &'n Rc<Node<'t>>> + 'n> {
+fn sources<'n, 't>(node: &'n Child<'t>) -> Box<dyn Iterator<Item = &'n Child<'t>> + 'n> {
     match &node.value {
         Value::List(items) => Box::new(items.iter()),
         _ => Box::new(std::iter::once(node)),
     }
 }
 
-fn pairs<'n, 't>(node: &'n Rc<Node<'t>>) -> impl Iterator<Item = (&'n str, &'n Rc<Node<'t>>)> {
-    let entries = if let Value::Map(entries) = &node.value { entries.as_slice() } else { &[] };
-    entries.iter().map(|entry| (&*entry.key, &entry.value))
+fn entries_of<'n, 't>(node: &'n Child<'t>) -> &'n [Entry<'t>] {
+    if let Value::Map(entries) = &node.value { entries } else { &[] }
 }
