@@ -67,8 +67,7 @@ impl PacketSocket {
         let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
         let to = (&raw const address).cast();
         // SAFETY: packet and address are valid for the lengths given, and outlive the call.
-        let sent =
-            unsafe { libc::sendto(self.socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0, to, size) };
+        let sent = unsafe { libc::sendto(self.socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0, to, size) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
