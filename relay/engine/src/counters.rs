@@ -142,9 +142,11 @@ impl DomainCounters {
         Self { name, workers, errors: Bucket::default(), echo: Bucket::default() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forwarded(&self, worker: usize, direction: Direction, bytes: usize) {
-        self.workers[worker].outcomes[direction as usize][usize::from(FORWARDED)].add(bytes);
+        if let Some(block) = self.workers.get(worker) {
+            block.outcomes[direction as usize][usize::from(FORWARDED)].add(bytes);
+        }
     }
 
     pub(crate) fn dropped(&self, worker: usize, direction: Direction, reason: DropReason, bytes: usize) {

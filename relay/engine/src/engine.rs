@@ -57,29 +57,29 @@ impl Engine {
     ) {
         extras.clear();
         let verdicts = &mut verdicts[..batch.len()];
-        for (cause, (packet, verdict)) in batch.iter_mut().zip(verdicts).enumerate() {
-            let mut visit = Visit { engine: self, snapshot, now, extras, cause, length: packet.place().1 };
-            *verdict = classify(&mut visit, packet);
-        }
+        let mut visit = Visit { options: self.options, cut: &mut self.cut, snapshot, now, extras, cause: 0, length: 0 };
+        classify(&mut visit, batch, verdicts);
     }
 }
 
 /// One packet's way through the engine: what all steps share.
 pub(crate) struct Visit<'v> {
-    pub(crate) engine: &'v mut Engine,
+    pub(crate) options: Options,
+    /// How many packets were cut so far.
+    pub(crate) cut: &'v mut u64,
     pub(crate) snapshot: &'v Snapshot,
     pub(crate) now: Now,
     pub(crate) extras: &'v mut Extras,
     /// The packet's place in the batch.
     pub(crate) cause: usize,
-    /// How long the packet was when it came, for the byte counters.
+    /// How long it was when it came, for the byte counters. Neither is kept up on the express way.
     pub(crate) length: usize,
 }
 
 impl<'v> Visit<'v> {
     #[inline(always)]
     pub(crate) fn engine_takes_ttl(&self) -> bool {
-        self.engine.options.ttl == Ttl::Engine
+        self.options.ttl == Ttl::Engine
     }
 
     /// # Panics
@@ -90,14 +90,23 @@ impl<'v> Visit<'v> {
     }
 
     #[inline(always)]
-    pub(crate) fn count_forwarded(&self, domain: u32, direction: Direction) {
-        self.domain(domain).counters.forwarded(self.engine.options.worker, direction, self.length);
+    pub(crate) fn count_forwarded(&self, domain: u32, direction: Direction, length: usize) {
+        if let Some(entry) = self.snapshot.domains.get(domain as usize) {
+            entry.counters.forwarded(self.options.worker, direction, length);
+        }
+    }
+
+    /// The verdict on a packet that took the express way, which came with `length` bytes.
+    #[inline(always)]
+    pub(crate) fn expressed(&self, domain: u32, direction: Direction, length: usize) -> Verdict {
+        self.count_forwarded(domain, direction, length);
+        Verdict::new(Outcome::Emit, Some(domain), direction)
     }
 
     #[inline(always)]
     pub(crate) fn forwarded(&self, domain: u32, direction: Direction) -> Verdict {
-        self.count_forwarded(domain, direction);
-        Verdict { outcome: Outcome::Emit, domain: Some(domain), direction }
+        self.count_forwarded(domain, direction, self.length);
+        Verdict::new(Outcome::Emit, Some(domain), direction)
     }
 
     #[cold]
@@ -108,20 +117,20 @@ impl<'v> Visit<'v> {
         reason: DropReason,
         reply: bool,
     ) -> Verdict {
-        self.counters(domain).dropped(self.engine.options.worker, direction, reason, self.length);
-        Verdict { outcome: Outcome::Drop { reason, reply }, domain, direction }
+        self.counters(domain).dropped(self.options.worker, direction, reason, self.length);
+        Verdict::new(Outcome::Drop { reason, reply }, domain, direction)
     }
 
     #[cold]
     pub(crate) fn punted(&self, domain: Option<u32>, direction: Direction, reason: DropReason) -> Verdict {
-        self.counters(domain).dropped(self.engine.options.worker, direction, reason, self.length);
-        Verdict { outcome: Outcome::Punt(reason), domain, direction }
+        self.counters(domain).dropped(self.options.worker, direction, reason, self.length);
+        Verdict::new(Outcome::Punt(reason), domain, direction)
     }
 
     /// A packet to the relay itself, answered: counted as the message that the relay sent.
     #[cold]
     pub(crate) fn answered(&self, domain: u32) -> Verdict {
-        Verdict { outcome: Outcome::Emit, domain: Some(domain), direction: Direction::FromCe }
+        Verdict::new(Outcome::Emit, Some(domain), Direction::FromCe)
     }
 
     /// Whether the relay may say something of its own for this domain now; counted either way.
@@ -133,7 +142,7 @@ impl<'v> Visit<'v> {
             IcmpKind::EchoReply => (&entry.counters.echo, entry.echo_per_second),
         };
         let allowed = bucket.take(rate, self.now);
-        entry.counters.icmp(self.engine.options.worker, kind, allowed);
+        entry.counters.icmp(self.options.worker, kind, allowed);
         allowed
     }
 

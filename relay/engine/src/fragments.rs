@@ -8,7 +8,7 @@ use crate::{
     DropReason, Packet,
     engine::Visit,
     snapshot::DomainEntry,
-    wire::{FRAGMENT_OFFSET, IPV6_HEADER, Ipv4, MORE_FRAGMENTS, checksum, ipv6_header, protocol},
+    wire::{FRAGMENT_OFFSET, IPV4_HEADER, IPV6_HEADER, Ipv4, MORE_FRAGMENTS, checksum, ipv6_header, protocol},
 };
 
 /// Length of an IPv6 Fragment header.
@@ -43,58 +43,82 @@ fn cut_inner(
     let bytes = packet.bytes();
     let (header, payload) = bytes.split_at_checked(inner.header).ok_or(DropReason::Truncated)?;
     let first = (mtu - inner.header) & !7;
-    let later = copied_options(header);
-    let step = (mtu - later.len()) & !7;
+    let mut later = Header::with_copied_options(header);
+    let step = (mtu - later.length) & !7;
     let mut at = first;
     for piece in payload.get(first..).unwrap_or_default().chunks(step) {
         let more = at + piece.len() < payload.len();
-        let header = fragment_header(&later, inner.fragment, at, more, piece.len());
-        let total = header.len() + piece.len();
-        visit.extras.push(visit.cause, &[&outer(total, protocol::IPV4), &header, piece]);
+        later.describe(inner.fragment, at, more, piece.len());
+        let total = later.length + piece.len();
+        visit.extras.push(visit.cause, &[&outer(total, protocol::IPV4), later.bytes(), piece]);
         at += piece.len();
     }
-    let header = fragment_header(header, inner.fragment, 0, true, first);
+    let mut header = Header::of(header);
+    header.describe(inner.fragment, 0, true, first);
     packet.truncate(inner.header + first);
-    packet.bytes_mut()[..inner.header].copy_from_slice(&header);
+    packet.bytes_mut()[..inner.header].copy_from_slice(header.bytes());
     let total = packet.bytes().len();
     *packet.prepend().ok_or(DropReason::Truncated)? = outer(total, protocol::IPV4);
     Ok(())
 }
 
-/// The header of the piece that begins `at` bytes into a packet that may itself be a fragment.
-fn fragment_header(header: &[u8], original: u16, at: usize, more: bool, length: usize) -> Vec<u8> {
-    let mut header = header.to_vec();
-    let flags = original & !FRAGMENT_OFFSET | if more { MORE_FRAGMENTS } else { 0 };
-    let offset = (original & FRAGMENT_OFFSET) + (at / 8) as u16;
-    let total = (header.len() + length) as u16;
-    header[0] = 0x40 | (header.len() / 4) as u8;
-    header[2..4].copy_from_slice(&total.to_be_bytes());
-    header[6..8].copy_from_slice(&(flags | offset).to_be_bytes());
-    header[10..12].fill(0);
-    let checksum = checksum(&header);
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    header
+/// An IPv4 header with its options, on the stack.
+struct Header {
+    bytes: [u8; LONGEST_HEADER],
+    length: usize,
 }
 
-/// A header for later fragments: only the options whose copied flag is set (RFC 791 §3.1), padded to words.
-fn copied_options(header: &[u8]) -> Vec<u8> {
-    let (fixed, mut options) = header.split_at(20);
-    let mut copied = fixed.to_vec();
-    while let [kind, rest @ ..] = options {
-        let length = match (kind, rest.first()) {
-            (0, _) => break,
-            (1, _) => 1,
-            (_, Some(length)) => usize::from(*length).max(2),
-            (_, None) => break,
-        };
-        let Some((option, after)) = options.split_at_checked(length) else { break };
-        if kind & 0x80 != 0 {
-            copied.extend_from_slice(option);
-        }
-        options = after;
+/// Fifteen words (RFC 791 §3.1).
+const LONGEST_HEADER: usize = 60;
+
+impl Header {
+    fn of(header: &[u8]) -> Self {
+        let mut copy = Self { bytes: [0; LONGEST_HEADER], length: 0 };
+        copy.append(header);
+        copy
     }
-    copied.resize(copied.len().next_multiple_of(4), 0);
-    copied
+
+    /// The header of later fragments: only the options whose copied flag is set (RFC 791 §3.1), padded to words.
+    fn with_copied_options(header: &[u8]) -> Self {
+        let (fixed, mut options) = header.split_at(IPV4_HEADER);
+        let mut copy = Self::of(fixed);
+        while let [kind, rest @ ..] = options {
+            let length = match (kind, rest.first()) {
+                (0, _) | (2.., None) => break,
+                (1, _) => 1,
+                (_, length) => length.map_or(2, |length| usize::from(*length).max(2)),
+            };
+            let Some((option, after)) = options.split_at_checked(length) else { break };
+            if kind & 0x80 != 0 {
+                copy.append(option);
+            }
+            options = after;
+        }
+        copy.length = copy.length.next_multiple_of(4);
+        copy
+    }
+
+    fn append(&mut self, more: &[u8]) {
+        self.bytes[self.length..self.length + more.len()].copy_from_slice(more);
+        self.length += more.len();
+    }
+
+    /// Makes it that of the piece of `length` bytes that begins `at` bytes into a packet which may itself be a fragment.
+    fn describe(&mut self, original: u16, at: usize, more: bool, length: usize) {
+        let flags = original & !FRAGMENT_OFFSET | if more { MORE_FRAGMENTS } else { 0 };
+        let offset = (original & FRAGMENT_OFFSET) + (at / 8) as u16;
+        let total = (self.length + length) as u16;
+        self.bytes[0] = 0x40 | (self.length / 4) as u8;
+        self.bytes[2..4].copy_from_slice(&total.to_be_bytes());
+        self.bytes[6..8].copy_from_slice(&(flags | offset).to_be_bytes());
+        self.bytes[10..12].fill(0);
+        let checksum = checksum(self.bytes());
+        self.bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 fn cut_outer(
@@ -126,10 +150,10 @@ fn cut_outer(
 
 /// An identification that nobody outside can predict (RFC 7739 §5.3): a keyed hash of a counter.
 fn identification(visit: &mut Visit<'_>) -> u32 {
-    visit.engine.cut = visit.engine.cut.wrapping_add(1);
+    *visit.cut = visit.cut.wrapping_add(1);
     let mut hasher = DefaultHasher::new();
-    hasher.write_u64(visit.engine.options.secret);
-    hasher.write_usize(visit.engine.options.worker);
-    hasher.write_u64(visit.engine.cut);
+    hasher.write_u64(visit.options.secret);
+    hasher.write_usize(visit.options.worker);
+    hasher.write_u64(*visit.cut);
     hasher.finish() as u32
 }

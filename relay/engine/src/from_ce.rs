@@ -10,14 +10,16 @@ use crate::{
 
 mod check_source;
 pub(crate) mod decapsulate;
+mod express;
 mod forward;
 
 use check_source::{Denied, check_source};
 use decapsulate::{Outer, Stopped, decapsulate};
+pub(crate) use express::express;
 use forward::{combine, forward};
 
-#[inline(always)]
-pub(crate) fn from_ce(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
+/// The way of any packet.
+pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
     let outer = match decapsulate(visit.snapshot, packet.bytes()) {
         Ok(outer) => outer,
         Err(stopped) => return stop(visit, packet, stopped),

@@ -22,6 +22,7 @@ mod icmp;
 mod limits;
 mod mss;
 mod packet;
+mod plain;
 mod reason;
 mod snapshot;
 pub mod tables;

@@ -1,10 +1,15 @@
 //! A packet in its buffer, edited in place: headers grow into the room before it.
 
+use crate::{plain::LOOK, wire::IPV6_HEADER};
+
 /// Free bytes that a buffer must have before a packet: an IPv6 and an ICMPv6 header (48) fit.
 pub const HEADROOM: usize = 64;
 
 /// The usual size of a buffer: headroom and a packet of up to 1,984 bytes.
 pub const SLOT: usize = 2048;
+
+/// Room for an IPv6 header, and the front of a packet that may have one too.
+pub(crate) type Window = [u8; IPV6_HEADER + IPV6_HEADER + LOOK];
 
 /// One IP packet, `buffer[start..start + length]`, from its IP header on.
 #[derive(Debug)]
@@ -35,6 +40,44 @@ impl<'b> Packet<'b> {
     #[must_use]
     pub fn place(&self) -> (usize, usize) {
         (self.start, self.length)
+    }
+
+    /// The IP version that the packet claims; 0 if it is empty.
+    #[inline(always)]
+    pub(crate) fn version(&self) -> u8 {
+        self.bytes().first().map_or(0, |byte| byte >> 4)
+    }
+
+    /// The length without link padding, as the header has it.
+    pub(crate) fn unpadded_length(&self) -> usize {
+        let claimed = match (self.version(), self.bytes()) {
+            (4, [_, _, high, low, ..]) => usize::from(u16::from_be_bytes([*high, *low])),
+            (6, [_, _, _, _, high, low, ..]) => IPV6_HEADER + usize::from(u16::from_be_bytes([*high, *low])),
+            _ => usize::MAX,
+        };
+        claimed.min(self.length)
+    }
+
+    /// What the express way sees: room for an IPv6 header, and the front of the packet, or as much of the buffer behind a
+    /// short one. `None` in a buffer that ends before.
+    #[inline(always)]
+    pub(crate) fn window(&mut self) -> Option<&mut Window> {
+        let begin = self.start.checked_sub(IPV6_HEADER)?;
+        self.buffer.get_mut(begin..begin + size_of::<Window>())?.first_chunk_mut()
+    }
+
+    /// Says that `header` bytes were written before the packet, whose length is `total`.
+    #[inline(always)]
+    pub(crate) fn wrapped(&mut self, header: usize, total: usize) {
+        self.start -= header;
+        self.length = header + total;
+    }
+
+    /// Says that the packet is what lies `header` bytes into it, `total` bytes long.
+    #[inline(always)]
+    pub(crate) fn unwrapped(&mut self, header: usize, total: usize) {
+        self.start += header;
+        self.length = total;
     }
 
     #[inline]

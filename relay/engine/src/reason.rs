@@ -13,7 +13,8 @@ pub enum DropReason {
     BadHeader = 2,
     /// The IPv4 header checksum is wrong (RFC 1812 §5.2.2), or that of an ICMPv6 message to the relay.
     BadChecksum = 3,
-    /// An IPv4 source or destination that no packet on the Internet may have (RFC 1812 §5.3.7).
+    /// An IPv4 source or destination that no packet on the Internet may have (RFC 1812 §5.3.7), or an echo request from
+    /// an IPv6 source that is no host.
     Martian = 4,
     /// The TTL was used up here; Time Exceeded goes back.
     TtlExpired = 5,
@@ -117,6 +118,15 @@ mod tests {
         for (place, reason) in (1..).zip(DropReason::ALL) {
             assert_eq!(reason.number(), place, "{reason}");
             assert_eq!(reason.word(), format!("{reason:?}"));
+        }
+    }
+
+    #[test]
+    fn the_architecture_lists_them_all() {
+        let page = include_str!("../../../ARCHITECTURE.md");
+        for reason in DropReason::ALL {
+            let row = format!("| {} | `{reason}` |", reason.number());
+            assert!(page.contains(&row), "no row {row}");
         }
     }
 }

@@ -72,14 +72,19 @@ impl Snapshot {
 
 /// A domain's options as the packet path wants them.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct DomainEntry {
     pub(crate) br_address: [u64; 2],
+    /// The same as it stands in a header.
+    pub(crate) br_octets: [u8; 16],
+    /// `dscp.fromCE: Keep`.
+    pub(crate) keeps_dscp: bool,
     /// The largest IPv4 packet that fits the tunnel.
     pub(crate) payload_mtu: usize,
     pub(crate) mss_limit: Option<u16>,
     /// The outer traffic class is `inner & keep | set`.
-    pub(crate) tos_keep: u8,
-    pub(crate) tos_set: u8,
+    pub(crate) tos_keep: u32,
+    pub(crate) tos_set: u32,
     pub(crate) dscp_from_ce: DscpFromCe,
     pub(crate) fragmentation: Fragmentation,
     pub(crate) strict: bool,
@@ -93,14 +98,22 @@ pub(crate) struct DomainEntry {
 }
 
 impl DomainEntry {
+    /// The outer traffic class for an inner TOS byte.
+    #[inline(always)]
+    pub(crate) fn traffic_class(&self, tos: u8) -> u8 {
+        (u32::from(tos) & self.tos_keep | self.tos_set) as u8
+    }
+
     fn new(domain: &Domain, counters: Arc<DomainCounters>, defaults: &Defaults) -> Self {
         let options = domain.options();
         let (tos_keep, tos_set) = match options.dscp.to_ce {
             DscpToCe::Copy => (0xff, 0),
-            DscpToCe::Fixed(dscp) => (0x03, dscp << 2),
+            DscpToCe::Fixed(dscp) => (0x03, u32::from(dscp) << 2),
         };
         Self {
             br_address: wire::halves(domain.softwire_address()),
+            br_octets: domain.softwire_address().octets(),
+            keeps_dscp: options.dscp.from_ce == DscpFromCe::Keep,
             payload_mtu: options.mtu.payload().into(),
             mss_limit: options.tcp_mss_clamp.limit(options.mtu),
             tos_keep,

@@ -27,7 +27,7 @@ pub struct RuleEntry {
     /// Ports below this one belong to no CE.
     pub reserved_below: u16,
     /// 2^k - 1; 0 where nothing is shared.
-    pub psid_mask: u16,
+    pub psid_mask: u32,
     /// The PSID bits that the EA bits carry.
     pub ea_psid_mask: u16,
     /// Which bits of a port are the PSID: `port >> psid_shift & psid_mask`.
@@ -42,6 +42,12 @@ pub struct RuleEntry {
     pub identifier_shift: u8,
     /// The length of the End-user prefix.
     pub end_user_length: u8,
+    /// The bits of an IPv4 address that the EA bits carry.
+    pub carried_mask: u32,
+    /// How far left those rotate to their place in the upper half.
+    pub suffix_rotation: u8,
+    /// How far left the PSID stands in the upper half.
+    pub psid_place: u8,
 }
 
 impl RuleEntry {
@@ -50,6 +56,9 @@ impl RuleEntry {
         let prefix = rule.mape_prefix().network().to_bits();
         let ea_psid_length = rule.ea_bits_length() - rule.ipv4_suffix_length();
         let reserved = layout.is_shared() && layout.offset() > 0;
+        let suffix_shift = 32 - rule.delegated_length();
+        // Where the End-user prefix ends in the lower half, nobody asks for a place in the upper one.
+        let psid_place = 64u8.saturating_sub(rule.end_user_length());
         Self {
             prefix: [(prefix >> 64) as u64, prefix as u64],
             identifier_mask: !(mape::address::leading_ones(rule.end_user_length()) as u64),
@@ -57,14 +66,17 @@ impl RuleEntry {
             delegated_mask: ipv4_mask(rule.delegated_length()),
             domain,
             reserved_below: if reserved { 1 << (16 - layout.offset()) } else { 0 },
-            psid_mask: (layout.sharing_ratio() - 1) as u16,
+            psid_mask: layout.sharing_ratio() - 1,
             ea_psid_mask: ((1u32 << ea_psid_length) - 1) as u16,
             psid_shift: (16 - layout.offset() - layout.length()).min(15),
-            suffix_shift: 32 - rule.delegated_length(),
+            suffix_shift,
             psid_length: ea_psid_length,
             ea_shift: 128 - rule.end_user_length(),
             identifier_shift: version.identifier_shift(),
             end_user_length: rule.end_user_length(),
+            carried_mask: ipv4_mask(rule.delegated_length()) & !ipv4_mask(rule.ipv4_prefix().prefix_len()),
+            suffix_rotation: (64 + psid_place + ea_psid_length - suffix_shift) % 64,
+            psid_place: psid_place % 64,
         }
     }
 
@@ -79,7 +91,26 @@ impl RuleEntry {
     #[inline]
     #[must_use]
     pub fn psid(&self, port: u16) -> u16 {
-        (port >> self.psid_shift) & self.psid_mask
+        ((u32::from(port) >> (self.psid_shift & 31)) & self.psid_mask) as u16
+    }
+
+    /// Whether [`RuleEntry::plain_ce_address`] may be used: the End-user prefix ends in the upper half, and has all bits of
+    /// the PSID.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.end_user_length <= 64 && u32::from(self.ea_psid_mask) == self.psid_mask
+    }
+
+    /// The address of the CE that owns `ipv4` and `port`, where [`RuleEntry::is_plain`]: the same as by
+    /// [`RuleEntry::psid`] and [`RuleEntry::ce_address`], in fewer steps.
+    #[inline(always)]
+    #[must_use]
+    pub fn plain_ce_address(&self, ipv4: u32, port: u16) -> [u64; 2] {
+        let psid = u64::from((u32::from(port) >> (self.psid_shift & 31)) & self.psid_mask);
+        let suffix = u64::from(ipv4 & self.carried_mask).rotate_left(self.suffix_rotation.into());
+        let upper = self.prefix[0] | suffix | psid << (self.psid_place & 63);
+        let identifier = u64::from(ipv4 & self.delegated_mask) << 16 | psid;
+        [upper, identifier << (self.identifier_shift & 63)]
     }
 
     /// The address of the CE that owns `ipv4` and `psid` (RFC 7597 §5.3, §6), upper and lower half.
@@ -126,7 +157,7 @@ pub struct Bindings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
     /// The cell of each /16: 65,536 of them.
-    pub directory: Box<[u32]>,
+    pub directory: Box<[u32; 1 << 16]>,
     /// The cells of all further tables.
     pub cells: Vec<u32>,
     /// The rules, in the order of [`Fleet::rules`].
@@ -137,16 +168,20 @@ pub struct Tables {
     pub bindings: Vec<u32>,
 }
 
-/// What stands in a cell: its upper two bits.
+/// What stands in a cell that is not empty: its upper bits say.
 pub mod tag {
-    /// Nothing.
-    pub const NONE: u32 = 0;
-    /// A rule: bits 0 to 29 are its index.
-    pub const RULE: u32 = 1;
-    /// A table: bits 26 to 29 are its width in address bits less one, bits 0 to 25 its first cell.
-    pub const TABLE: u32 = 2;
-    /// A group of one-CE rules: bits 0 to 29 are its index.
-    pub const GROUP: u32 = 3;
+    /// A table: bits 26 to 30 are how far right the remaining address bits move to index it, bits 0 to 25 its first cell.
+    pub const TABLE: u32 = 1 << 31;
+    /// A plain rule: the lower bits are its index.
+    pub const PLAIN_RULE: u32 = 1 << 30;
+    /// Any other rule.
+    pub const RULE: u32 = 1 << 29;
+    /// A group of one-CE rules.
+    pub const GROUP: u32 = 1 << 28;
+    /// The bits of an index.
+    pub const INDEX: u32 = GROUP - 1;
+    /// The bits of a table's first cell.
+    pub const BASE: u32 = (1 << 26) - 1;
 }
 
 /// Who answers for an address.
@@ -169,20 +204,41 @@ impl Tables {
     #[inline]
     #[must_use]
     pub fn find(&self, ipv4: u32) -> Option<Found<'_>> {
-        let mut cell = *self.directory.get((ipv4 >> 16) as usize)?;
-        let mut left = 16;
-        while cell >> 30 == tag::TABLE {
-            let width = ((cell >> 26) & 15) + 1;
-            left -= width;
-            let at = (cell & 0x03ff_ffff) + ((ipv4 >> left) & ((1 << width) - 1));
-            cell = *self.cells.get(at as usize)?;
+        let cell = self.cell(ipv4)?;
+        let index = (cell & tag::INDEX) as usize;
+        if cell & (tag::PLAIN_RULE | tag::RULE) != 0 {
+            return self.rules.get(index).map(Found::Rule);
         }
-        let index = (cell & 0x3fff_ffff) as usize;
-        match cell >> 30 {
-            tag::RULE => self.rules.get(index).map(Found::Rule),
-            tag::GROUP => self.groups.get(index).map(Found::Group),
-            _ => None,
+        (cell & tag::GROUP != 0).then(|| self.groups.get(index).map(Found::Group))?
+    }
+
+    /// The longest match, if it is one rule and plain.
+    #[inline(always)]
+    pub(crate) fn find_plain(&self, ipv4: u32) -> Option<&RuleEntry> {
+        // Any other tag, once flipped, is no index of a rule.
+        self.rules.get((self.cell(ipv4)? ^ tag::PLAIN_RULE) as usize)
+    }
+
+    /// Whether no rule's prefix contains the address.
+    #[inline(always)]
+    pub(crate) fn is_nobodys(&self, ipv4: u32) -> bool {
+        self.cell(ipv4) == Some(0)
+    }
+
+    /// The cell of an address, behind all tables.
+    #[inline(always)]
+    fn cell(&self, ipv4: u32) -> Option<u32> {
+        let cell = self.directory[(ipv4 >> 16) as usize];
+        if cell & tag::TABLE == 0 {
+            return Some(cell);
         }
+        let cell = self.below(cell, ipv4 & 0xffff)?;
+        if cell & tag::TABLE == 0 { Some(cell) } else { self.below(cell, ipv4 & 0xff) }
+    }
+
+    #[inline(always)]
+    fn below(&self, table: u32, rest: u32) -> Option<u32> {
+        self.cells.get(((table & tag::BASE) + (rest >> ((table >> 26) & 31))) as usize).copied()
     }
 
     /// The rule of a group that owns `port`.

@@ -10,15 +10,17 @@ use crate::{
 
 pub(crate) mod choose_ce;
 pub(crate) mod encapsulate;
+mod express;
 pub(crate) mod find_port;
 pub(crate) mod fit_mtu;
 
 use choose_ce::choose_ce;
 use encapsulate::{Crossing, encapsulate};
+pub(crate) use express::express;
 use find_port::{Side, find_port};
 
-#[inline(always)]
-pub(crate) fn to_ce(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
+/// The way of any packet.
+pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
     // In the kernel's hands the checksum has been verified already.
     let parsed = Ipv4::parse(packet.bytes(), visit.engine_takes_ttl()).and_then(Ipv4::with_sound_addresses);
     let inner = match parsed {

@@ -7,11 +7,13 @@ use crate::{Direction, DropReason};
 pub struct Verdict {
     /// What to do with it.
     pub outcome: Outcome,
-    /// The domain that it was counted for, an index into [`Snapshot::domains`](crate::Snapshot::domains).
-    pub domain: Option<u32>,
     /// Which way it went.
     pub direction: Direction,
+    /// An index, or `NO_DOMAIN`: so a verdict is eight bytes and travels in a register.
+    domain: u32,
 }
+
+const NO_DOMAIN: u32 = u32::MAX;
 
 /// What to do with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,17 @@ pub enum Outcome {
 }
 
 impl Verdict {
+    #[inline(always)]
+    pub(crate) fn new(outcome: Outcome, domain: Option<u32>, direction: Direction) -> Self {
+        Self { outcome, direction, domain: domain.unwrap_or(NO_DOMAIN) }
+    }
+
+    /// The domain that it was counted for, an index into [`Snapshot::domains`](crate::Snapshot::domains).
+    #[must_use]
+    pub fn domain(&self) -> Option<u32> {
+        (self.domain != NO_DOMAIN).then_some(self.domain)
+    }
+
     /// Whether the buffer holds a packet to be written.
     #[must_use]
     pub fn leaves(&self) -> bool {
@@ -51,6 +64,6 @@ impl Verdict {
 impl Default for Verdict {
     /// For arrays that [`Engine::process`](crate::Engine::process) fills.
     fn default() -> Self {
-        Self { outcome: Outcome::Punt(DropReason::NotForRelay), domain: None, direction: Direction::ToCe }
+        Self::new(Outcome::Punt(DropReason::NotForRelay), None, Direction::ToCe)
     }
 }

@@ -89,7 +89,17 @@ impl Ipv4 {
     /// Refuses what no packet on the Internet may carry as an address, source or destination (RFC 1812 §5.3.7).
     #[inline(always)]
     pub(crate) fn with_sound_addresses(self) -> Result<Self, DropReason> {
-        if is_martian(self.source) || is_martian(self.destination) { Err(DropReason::Martian) } else { Ok(self) }
+        if is_martian((self.source >> 24) as u8) || is_martian((self.destination >> 24) as u8) {
+            Err(DropReason::Martian)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// Source and destination, as they lie in the header.
+    #[inline(always)]
+    pub(crate) fn addresses(&self) -> u64 {
+        u64::from_le_bytes((u64::from(self.source) << 32 | u64::from(self.destination)).to_be_bytes())
     }
 
     #[inline(always)]
@@ -103,11 +113,10 @@ impl Ipv4 {
     }
 }
 
-/// 0/8, 127/8, 224/4 and 240/4.
+/// 0/8, 127/8, 224/4 and 240/4, by the first octet.
 #[inline(always)]
-fn is_martian(address: u32) -> bool {
-    let first = address >> 24;
-    first >= 224 || first == 0 || first == 127
+pub(crate) fn is_martian(first: u8) -> bool {
+    first.wrapping_sub(1) >= 223 || first == 127
 }
 
 /// Whether an IPv6 source is one host's, so that it may be answered (RFC 4443 §2.4 e).

@@ -59,7 +59,7 @@ fn write(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, domain: u32, 
 fn address(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, domain: u32, back: Back) -> Option<()> {
     let Back::Tunnel { relay, ce } = back else { return Some(()) };
     let domain = visit.domain(domain);
-    let word = first_word(TOS & domain.tos_keep | domain.tos_set, flow::label(inner, 0));
+    let word = first_word(domain.traffic_class(TOS), flow::label(inner.addresses(), 0));
     let length = packet.bytes().len();
     *packet.prepend::<IPV6_HEADER>()? = ipv6_header(word, length, protocol::IPV4, relay, ce);
     Some(())

@@ -16,7 +16,7 @@ struct Leaf {
 
 pub(super) fn compile(fleet: &Fleet) -> Tables {
     let mut tables = Tables {
-        directory: vec![0; 1 << 16].into(),
+        directory: Box::new([0; 1 << 16]),
         cells: Vec::new(),
         rules: Vec::new(),
         groups: Vec::new(),
@@ -30,7 +30,7 @@ pub(super) fn compile(fleet: &Fleet) -> Tables {
     let split = leaves.partition_point(|leaf| leaf.length <= 16);
     let (short, long) = leaves.split_at(split);
     for leaf in short {
-        paint(&mut tables.directory, leaf, 0, 16);
+        paint(&mut tables.directory[..], leaf, 0, 16);
     }
     for (block, leaves) in by_block(long, 16) {
         let inherited = tables.directory[block as usize];
@@ -55,7 +55,8 @@ fn table(cells: &mut Vec<u32>, leaves: &[Leaf], depth: u8, inherited: u32) -> u3
         let inherited = cells[at];
         cells[at] = table(cells, &leaves, depth + width, inherited);
     }
-    tag::TABLE << 30 | u32::from(width - 1) << 26 | base as u32
+    let left = if depth == 16 { 16 - width } else { 8 - width };
+    tag::TABLE | u32::from(left) << 26 | base as u32
 }
 
 /// Writes a leaf's cell over all cells of a table, for bits `depth` to `depth + width`, that it covers.
@@ -84,11 +85,12 @@ fn leaves(fleet: &Fleet, tables: &mut Tables) -> Vec<Leaf> {
         if rule.fixed_psid().is_some() {
             shared.entry(start).or_default().push((index, rule));
         } else {
-            leaves.push(Leaf { start, length: rule.ipv4_prefix().prefix_len(), cell: tag::RULE << 30 | index });
+            let kind = if tables.rules[index as usize].is_plain() { tag::PLAIN_RULE } else { tag::RULE };
+            leaves.push(Leaf { start, length: rule.ipv4_prefix().prefix_len(), cell: kind | index });
         }
     }
     for (start, rules) in shared {
-        let cell = tag::GROUP << 30 | tables.groups.len() as u32;
+        let cell = tag::GROUP | tables.groups.len() as u32;
         group(tables, &rules);
         leaves.push(Leaf { start, length: 32, cell });
     }

@@ -37,8 +37,7 @@ pub(crate) fn encapsulate(
         mss::clamp(packet.bytes_mut(), inner, crossing.mss_limit);
     }
     rewrite(packet.bytes_mut(), inner, crossing.tos, crossing.take_ttl);
-    let traffic_class = crossing.tos & domain.tos_keep | domain.tos_set;
-    let word = first_word(traffic_class, flow::label(inner, crossing.ports));
+    let word = first_word(domain.traffic_class(crossing.tos), flow::label(inner.addresses(), crossing.ports));
     if let Fit::Cut(how) = fit {
         return fragments::cut(visit, packet, inner, how, domain, crossing.ce, word);
     }

@@ -1,0 +1,44 @@
+# What people run. Everything here works on a fresh Debian or Ubuntu with Rust: what is missing is installed first.
+SHELL := /bin/bash
+FUZZ_SECONDS ?= 60
+CARGO ?= cargo
+
+.PHONY: help
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: tools ## Build culvert-relay and culvertctl, optimized, into target/release
+	$(CARGO) build --release --locked -p culvert-relay -p culvertctl
+
+.PHONY: demo
+demo: build ## Watch two customers' traffic cross a border relay (root; network namespaces of its own; a minute)
+	e2e/lab/demo
+
+.PHONY: check
+check: tools ## The quick part of the tests: format, lints, unit and property tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --workspace --locked
+
+.PHONY: test
+test: check build ## All tests: the quick part, the documentation's links, and the lab with real programs (root)
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	e2e/lab/run
+
+.PHONY: audit
+audit: ## Licences, banned crates and sources of everything we depend on
+	scripts/install-cargo-deny
+	PATH="$${CULVERT_CACHE:-$$HOME/.cache/culvert}/tools/bin:$$PATH" $(CARGO) deny --all-features check licenses bans sources
+
+.PHONY: bench
+bench: build ## Instructions, allocations and times per packet, as a table and target/bench.json (root)
+	e2e/bench/run
+
+.PHONY: fuzz
+fuzz: tools ## Fuzz the packet path for FUZZ_SECONDS (60)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) relay/engine/fuzz/run
+
+.PHONY: tools
+tools:
+	@scripts/install-tools
