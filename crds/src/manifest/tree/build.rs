@@ -9,8 +9,8 @@ use super::{Child, Document, Entry, Fault, Node, Value, entries};
 /// Deeper than any object of Kubernetes; a tree this deep can be walked and dropped by recursion.
 const MAX_DEPTH: usize = 64;
 
-/// As many nodes as all aliases of one document may stand for, together: a thousand domains' worth of fields.
-const MAX_ALIASED: usize = 1_000_000;
+/// As many nodes as all aliases of one document may stand for, together: more than ten domains of 1,000 rules.
+const MAX_ALIASED: usize = 100_000;
 
 /// Every document of `text`, those that are not YAML with the reason why.
 pub(crate) fn documents(text: &str) -> Vec<Document<'_>> {
