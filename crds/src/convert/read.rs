@@ -29,10 +29,9 @@ pub(crate) fn read(domain: &MapDomain) -> (DomainConfig, Vec<Problem>) {
 
 fn name_of(domain: &MapDomain) -> DomainName {
     let metadata = &domain.metadata;
-    DomainName {
-        namespace: metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
-        name: metadata.name.clone().unwrap_or_default(),
-    }
+    // An empty one is none, as for kubectl.
+    let namespace = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    DomainName { namespace: namespace.unwrap_or("default").to_owned(), name: metadata.name.clone().unwrap_or_default() }
 }
 
 /// One domain's fields as they are read, and what was wrong with them.

@@ -78,12 +78,13 @@ enum Identity {
 impl Reader<'_> {
     /// Returns whether there is nothing in it.
     fn document(&mut self, document: usize, found: Document<'_>) -> bool {
-        let is_faulty = !found.faults.is_empty();
-        for Fault { line, message } in found.faults {
+        let root = found.root.filter(|root| !root.is_null());
+        let is_empty = root.is_none() && found.faults.is_empty();
+        let is_foreign = root.as_ref().is_some_and(|root| matches!(identify(root), Ok(Identity::Foreign { .. })));
+        // Others may write YAML that we do not read.
+        for Fault { line, message } in found.faults.into_iter().filter(|_| !is_foreign) {
             self.error(Finding { line, field: String::new(), message });
         }
-        let root = found.root.filter(|root| !root.is_null());
-        let is_empty = root.is_none() && !is_faulty;
         if let Some(root) = root {
             self.object(&root, Place { document, item: None });
         }
