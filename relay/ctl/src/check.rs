@@ -1,0 +1,171 @@
+//! `culvertctl check`: are the manifests valid, and what follows from them?
+
+use std::io::{self, Write};
+
+use crds::manifest::{self, Error, Loaded, Manifest, Skipped};
+use mape::Rule;
+use serde::Serialize;
+
+use crate::{
+    Answer,
+    cli::{CheckArgs, Output},
+    failure::Failure,
+    manifests, text,
+};
+
+pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
+    let loaded = match manifest::load(&args.files) {
+        Ok(loaded) => loaded,
+        Err(errors) => return refuse(&errors, args.output, out),
+    };
+    let domains: Vec<Domain<'_>> = loaded.domains.iter().map(|manifest| Domain::new(manifest, &loaded)).collect();
+    let printed = match args.output {
+        Output::Text => print(out, &domains, &loaded.skipped),
+        Output::Json => text::json(out, &Checked { domains: &domains, hash: &loaded.hash }),
+    };
+    printed.map(|()| Answer::Yes).map_err(Failure::stdout)
+}
+
+/// The errors are always on standard error; for programs, which read standard output, there too.
+fn refuse(errors: &[Error], output: Output, out: &mut dyn Write) -> Result<Answer, Failure> {
+    if output == Output::Json {
+        let errors = errors.iter().map(Refused::from).collect();
+        text::json(out, &Unsound { errors }).map_err(Failure::stdout)?;
+    }
+    Err(manifests::report(errors))
+}
+
+#[derive(Serialize)]
+struct Unsound<'e> {
+    errors: Vec<Refused<'e>>,
+}
+
+#[derive(Serialize)]
+struct Refused<'e> {
+    file: String,
+    line: Option<usize>,
+    field: &'e str,
+    message: &'e str,
+}
+
+impl<'e> From<&'e Error> for Refused<'e> {
+    fn from(error: &'e Error) -> Self {
+        let Error { file, line, field, message } = error;
+        Self { file: file.display().to_string(), line: *line, field, message }
+    }
+}
+
+#[derive(Serialize)]
+struct Checked<'l> {
+    domains: &'l [Domain<'l>],
+    /// What the relays report of the revision they forward by.
+    hash: &'l str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Domain<'l> {
+    namespace: &'l str,
+    name: &'l str,
+    file: String,
+    line: u64,
+    softwire_address: String,
+    rules: Vec<Derived<'l>>,
+}
+
+/// A rule, and the numbers that follow from it: those of a `MapDomain`'s status under the same names, and more.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Derived<'l> {
+    name: &'l str,
+    ipv4_prefix: String,
+    mape_prefix: String,
+    ea_bits_length: u8,
+    psid_offset: u8,
+    psid_length: u8,
+    /// The one PSID of a rule without EA bits.
+    psid: Option<u16>,
+    sharing_ratio: u32,
+    ports_per_ce: u32,
+    ces: u64,
+    end_user_prefix_length: u8,
+    /// What one CE is given: 32, an address, unless the rule delegates prefixes.
+    ipv4_length_per_ce: u8,
+}
+
+impl<'l> Domain<'l> {
+    fn new(manifest: &'l Manifest, loaded: &'l Loaded) -> Self {
+        let name = &manifest.config.name;
+        let sound = loaded.fleet.domains().iter().find(|domain| domain.name() == name);
+        Self {
+            namespace: &name.namespace,
+            name: &name.name,
+            file: manifest.source.file.display().to_string(),
+            line: manifest.source.line as u64,
+            softwire_address: manifest.config.softwire_address.to_string(),
+            rules: sound.into_iter().flat_map(mape::Domain::rules).map(Derived::new).collect(),
+        }
+    }
+}
+
+impl<'l> Derived<'l> {
+    fn new(rule: &'l Rule) -> Self {
+        Self {
+            name: rule.name(),
+            ipv4_prefix: rule.ipv4_prefix().to_string(),
+            mape_prefix: rule.mape_prefix().to_string(),
+            ea_bits_length: rule.ea_bits_length(),
+            psid_offset: rule.layout().offset(),
+            psid_length: rule.layout().length(),
+            psid: rule.fixed_psid().map(|psid| psid.0),
+            sharing_ratio: rule.layout().sharing_ratio(),
+            ports_per_ce: rule.layout().ports_per_ce(),
+            ces: rule.ces(),
+            end_user_prefix_length: rule.end_user_length(),
+            ipv4_length_per_ce: rule.delegated_length(),
+        }
+    }
+
+    fn row(&self, domain: &Domain<'_>) -> [String; 11] {
+        [
+            format!("{}/{}", domain.namespace, domain.name),
+            self.name.to_string(),
+            self.ipv4_prefix.clone(),
+            self.mape_prefix.clone(),
+            self.ea_bits_length.to_string(),
+            self.psid_offset.to_string(),
+            self.psid.map_or_else(|| self.psid_length.to_string(), |psid| format!("{} ({psid})", self.psid_length)),
+            format!("1:{}", self.sharing_ratio),
+            self.ports_per_ce.to_string(),
+            self.ces.to_string(),
+            format!("/{}", self.end_user_prefix_length),
+        ]
+    }
+}
+
+const HEAD: [&str; 11] = [
+    "DOMAIN",
+    "RULE",
+    "IPV4-PREFIX",
+    "MAPE-PREFIX",
+    "EA-BITS",
+    "PSID-OFFSET",
+    "PSID-LENGTH",
+    "SHARING",
+    "PORTS-PER-CE",
+    "CES",
+    "END-USER-PREFIX",
+];
+
+fn print(out: &mut dyn Write, domains: &[Domain<'_>], skipped: &[Skipped]) -> io::Result<()> {
+    let row = |domain| move |rule: &Derived<'_>| rule.row(domain);
+    let rows: Vec<[String; 11]> = domains.iter().flat_map(|domain| domain.rules.iter().map(row(domain))).collect();
+    text::table(out, HEAD, &rows)?;
+    writeln!(out)?;
+    for Skipped { source, kind, name, .. } in skipped {
+        let (file, line, name) = (source.file.display(), source.line, name.as_deref().unwrap_or("without a name"));
+        writeln!(out, "{file}:{line}: skipped {kind} {name}: not a MapDomain")?;
+    }
+    let domains = text::count(domains.len() as u64, "domain");
+    writeln!(out, "{domains}, {}: valid", text::count(rows.len() as u64, "rule"))
+}

@@ -1,0 +1,171 @@
+//! The command line. What `--help` prints is the manual.
+
+use std::{net::Ipv4Addr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::explain::PacketArgs;
+
+/// Asks a MAP-E border relay's configuration what it would do, without a relay.
+#[derive(Debug, Parser)]
+#[command(name = "culvertctl", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 yes; 1 no: a manifest is invalid, nobody owns the address, a file cannot be read, the packet is dropped; \
+2 the command line makes no sense.
+
+All commands read the MapDomain manifests that are applied to a cluster or given to a relay. Files may hold several \
+documents; of a directory all .yaml, .yml and .json files count.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Validate manifests and print what follows from them
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Find the CE that owns an IPv4 address and port, or what a CE's prefix was given
+    #[command(after_help = MAP_EXAMPLES)]
+    Map(MapArgs),
+    /// Run a capture through the relay's packet engine
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Tell what the relay does with one packet, and why
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Manifests: files, directories, or - for standard input
+    #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  culvertctl check -f isp-a.yaml
+  culvertctl check -f domains/ other.yaml -o json
+  kubectl get mapdomains -A -o yaml | culvertctl check -f -
+
+Every error of every manifest is printed to standard error, one a line, as FILE:LINE: FIELD: what was found, what is \
+allowed and why. All the manifests are checked as one fleet: two that contradict each other are an error.";
+
+/// The manifests of the commands that take something else too.
+#[derive(Debug, Args)]
+pub(crate) struct Manifests {
+    /// Manifests: a file, a directory, or - for standard input; may be given several times
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MapArgs {
+    #[command(flatten)]
+    pub(crate) manifests: Manifests,
+    /// ADDRESS:PORT, an IPv4 address alone where it is not shared, or an IPv6 address or prefix of a CE
+    #[arg(value_name = "ADDRESS", required_unless_present = "batch", conflicts_with = "batch")]
+    pub(crate) query: Option<String>,
+    /// Answer queries from standard input: one JSON object a line, one answer a line
+    #[arg(long)]
+    pub(crate) batch: bool,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Output::Text, conflicts_with = "batch")]
+    pub(crate) output: Output,
+}
+
+const MAP_EXAMPLES: &str = r#"Examples:
+  culvertctl map -f isp-a.yaml 67.91.205.2:6600       who owns this address and port?
+  culvertctl map -f isp-a.yaml 2001:db8:ce:29c::      what was this CE given?
+  culvertctl map -f isp-a.yaml --batch < queries      many questions; works as a coprocess too
+
+Queries of --batch, and their answers (psid is null where no port is shared):
+  {"ipv4":"67.91.205.2","port":6600}
+    {"domain":"isp-a","rule":"r1","psid":156,"prefix":"2001:db8:ce:29c::/64",
+     "ceAddress":"2001:db8:ce:29c:0:435b:cd02:9c"}    or {"drop":"NoRule"}
+  {"ipv6":"2001:db8:ce:29c:0:435b:cd02:9c","ipv4":"67.91.205.2","port":6600}
+    would a packet from this CE address with this inner source pass? "br" may name the address it is sent to
+    {"forward":true,"domain":..,"rule":..,"psid":..,"prefix":..,"ceAddress":..}    or {"drop":"SpoofedSource"}
+  {"prefix":"2001:db8:ce:29c::/64"}
+    {"ipv4":"67.91.205.2","psid":156,"ceAddress":"2001:db8:ce:29c:0:435b:cd02:9c","ports":[[6592,6607],..]}
+  {"rule":"r1","psid":156}    "domain" tells rules of one name apart
+    {"ports":[[6592,6607],..]}
+  anything else
+    {"error":"what is wrong with it"}
+
+Answers come in the order of the queries. The exit code of --batch is 0 when every line has its answer."#;
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) manifests: Manifests,
+    /// The capture: pcap or pcapng; raw IP, Ethernet (VLAN tags are skipped), Linux cooked or loopback
+    #[arg(value_name = "IN.pcap")]
+    pub(crate) input: PathBuf,
+    /// Where to write the packets that come out: pcap, LINKTYPE_RAW
+    #[arg(value_name = "OUT.pcap")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) relay: RelayArgs,
+}
+
+/// What a relay knows beside its manifests.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct RelayArgs {
+    /// The source of ICMPv4 errors where a domain sets no icmp.ipv4Source: the address of the relay's IPv4 side
+    #[arg(long, value_name = "ADDRESS", default_value = "192.0.0.8")]
+    pub(crate) ipv4_source: Ipv4Addr,
+}
+
+const REPLAY_EXAMPLES: &str = r#"Examples:
+  culvertctl replay -f isp-a.yaml in.pcap out.pcap
+  culvertctl replay -f isp-a.yaml in.pcap out.pcap | grep SpoofedSource
+
+The packets go through the engine that the relay runs, one by one, at the times of the capture. Each one gives a line:
+  {"packet":1,"verdict":"emit","reason":null,"domain":"isp-a","emitted":[1]}
+  verdict   emit, drop, hold (waits for other fragments) or punt (not for the relay: left to the host)
+  reason    why it was dropped or punted: the drop reasons of the relay's metrics
+  domain    the MapDomain it was counted for, or null
+  emitted   which packets of OUT.pcap it caused, from 1: itself, fragments, held packets, ICMP errors, echo replies
+A frame that carries no IP, ARP for instance, is a punt as NotForRelay. A packet that the capture cut short is dropped \
+as Truncated. A capture that breaks off or is corrupt is replayed up to there; then the exit code is 1."#;
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) manifests: Manifests,
+    #[command(flatten)]
+    pub(crate) packet: PacketArgs,
+    #[command(flatten)]
+    pub(crate) relay: RelayArgs,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  culvertctl explain -f isp-a.yaml --to-ce --dst 67.91.205.2:6600
+  culvertctl explain -f isp-a.yaml --to-ce --dst 67.91.205.2:6600 --proto tcp --size 1500 --df
+  culvertctl explain -f isp-a.yaml --from-ce --outer-src 2001:db8:ce:29c:0:435b:cd02:9c --src 67.91.205.2:6600
+  culvertctl explain -f isp-a.yaml --hex '45 00 00 1c ...'
+
+The packet is built, run through the engine that the relay runs, and its way is told step by step: which rule, which \
+bits, which check failed, and what would have passed. For ICMP the port is the identifier of an echo request. Whatever \
+the options cannot say, --hex can: an IP packet from its first byte, as tcpdump -x prints it.
+
+The exit code is 0 if the packet is forwarded or answered, 1 if not.";

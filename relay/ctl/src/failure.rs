@@ -1,0 +1,58 @@
+//! Why a command could not answer.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use crate::text;
+
+/// What went wrong, as a sentence for standard error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line asks for something that cannot be; found later than clap could.
+    #[error("{0}")]
+    Usage(String),
+    /// The manifests are invalid. Each error has its own line, already printed.
+    #[error("{}", text::count(*.count as u64, "error"))]
+    Manifests { count: usize },
+    #[error("{}: {error}", .path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("standard input: {0}")]
+    Stdin(io::Error),
+    #[error("standard output: {0}")]
+    Stdout(io::Error),
+    /// A capture that cannot be read to its end.
+    #[error("{0}")]
+    Capture(String),
+}
+
+impl Failure {
+    pub(crate) fn usage(sentence: impl Display) -> Self {
+        Self::Usage(sentence.to_string())
+    }
+
+    pub(crate) fn file(path: &Path, error: io::Error) -> Self {
+        Self::File { path: path.to_path_buf(), error }
+    }
+
+    pub(crate) fn stdout(error: io::Error) -> Self {
+        Self::Stdout(error)
+    }
+
+    /// Says it on standard error, unless the reader of our output has simply gone away, as `head` does.
+    pub(crate) fn report(&self) -> ExitCode {
+        match self {
+            Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Usage(_) => self.say(2),
+            _ => self.say(1),
+        }
+    }
+
+    fn say(&self, code: u8) -> ExitCode {
+        let _ = writeln!(io::stderr(), "culvertctl: {self}");
+        ExitCode::from(code)
+    }
+}

@@ -1,0 +1,217 @@
+//! The capture that is read: pcap of either endianness and precision, or pcapng.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use pcap_parser::{
+    Block, InterfaceDescriptionBlock, PcapBlockOwned, PcapError, create_reader, traits::PcapNGPacketBlock,
+    traits::PcapReaderIterator,
+};
+
+use super::link::Link;
+use crate::failure::Failure;
+
+/// The largest record that is believed: as much as any tool writes (libpcap's MAXIMUM_SNAPLEN).
+const LONGEST: usize = 262_144;
+
+/// Room for the largest record, and for pcapng's other blocks.
+const BUFFER: usize = 1 << 20;
+
+/// A captured frame.
+pub(super) struct Record<'c> {
+    /// Nanoseconds since 1970.
+    pub(super) time: u64,
+    pub(super) link: Link,
+    pub(super) data: &'c [u8],
+}
+
+pub(super) struct Capture {
+    reader: Box<dyn PcapReaderIterator + Send>,
+    interfaces: Interfaces,
+    path: PathBuf,
+    packets: u64,
+}
+
+/// Where frames were captured; classic pcap has only one.
+struct Interfaces {
+    list: Vec<Interface>,
+    is_nanosecond: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Interface {
+    link: u32,
+    /// How many units of its timestamps make a second.
+    resolution: u128,
+    /// Added to its timestamps, in seconds.
+    offset: i64,
+}
+
+impl Capture {
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        let reader = if path.as_os_str() == "-" {
+            create_reader(BUFFER, Whole(io::stdin()))
+        } else {
+            let file = File::open(path).map_err(|error| Failure::file(path, error))?;
+            create_reader(BUFFER, Whole(file))
+        };
+        let reader = reader.map_err(|error| unreadable(path, &error))?;
+        let mut capture = Self {
+            reader,
+            interfaces: Interfaces { list: Vec::new(), is_nanosecond: true },
+            path: path.to_path_buf(),
+            packets: 0,
+        };
+        capture.read_header()?;
+        Ok(capture)
+    }
+
+    /// Whether its timestamps are finer than microseconds; those of pcapng may be.
+    pub(super) fn is_nanosecond(&self) -> bool {
+        self.interfaces.is_nanosecond
+    }
+
+    /// Hands over every record, in order, until one fails.
+    pub(super) fn read(&mut self, mut each: impl FnMut(&Record<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+        loop {
+            let offset = self.reader.consumed();
+            match self.reader.next() {
+                Ok((size, block)) => {
+                    let record = self.interfaces.record(&block);
+                    if let Some(record) = record.map_err(|what| corrupt(&self.path, offset, self.packets, &what))? {
+                        self.packets += 1;
+                        each(&record)?;
+                    }
+                    self.reader.consume(size);
+                }
+                Err(PcapError::Eof) => return Ok(()),
+                Err(PcapError::Incomplete(_)) => self.refill()?,
+                Err(PcapError::UnexpectedEof) => return Err(self.corrupt("breaks off here")),
+                Err(_) => return Err(self.corrupt("is corrupt")),
+            }
+        }
+    }
+
+    /// A classic header says what all records are; pcapng says so as it goes.
+    fn read_header(&mut self) -> Result<(), Failure> {
+        let header = match self.reader.next() {
+            Ok((_, PcapBlockOwned::LegacyHeader(header))) => header,
+            _ => return Ok(()),
+        };
+        let is_nanosecond = header.is_nanosecond_precision();
+        let resolution = if is_nanosecond { 1_000_000_000 } else { 1_000_000 };
+        // The upper bits tell the length of a frame check sequence: link padding to us.
+        let link = header.network.0 as u32 & 0xffff;
+        let interface = Interface { link, resolution, offset: 0 };
+        self.interfaces = Interfaces { list: vec![interface], is_nanosecond };
+        interface.link().map(drop).map_err(|what| Failure::Capture(format!("{}: {what}", self.path.display())))
+    }
+
+    fn refill(&mut self) -> Result<(), Failure> {
+        let before = self.reader.data().len();
+        if self.reader.refill().is_err() {
+            return Err(self.corrupt("cannot be read"));
+        }
+        // The buffer is full, and yet the record wants more: its lengths contradict each other.
+        let is_stuck = self.reader.data().len() == before && !self.reader.reader_exhausted();
+        if is_stuck { Err(self.corrupt("is corrupt")) } else { Ok(()) }
+    }
+
+    fn corrupt(&self, what: &str) -> Failure {
+        corrupt(&self.path, self.reader.consumed(), self.packets, what)
+    }
+}
+
+impl Interfaces {
+    /// The frame in a block, if it is one of frames; else what it says about the frames to come is noted.
+    fn record<'b>(&mut self, block: &'b PcapBlockOwned<'_>) -> Result<Option<Record<'b>>, String> {
+        match block {
+            PcapBlockOwned::Legacy(block) => {
+                let interface = self.get(0)?;
+                let units = u128::from(block.ts_sec) * interface.resolution + u128::from(block.ts_usec);
+                interface.record(units, block.data).map(Some)
+            }
+            PcapBlockOwned::NG(Block::EnhancedPacket(block)) => {
+                let units = u128::from(block.ts_high) << 32 | u128::from(block.ts_low);
+                self.get(block.if_id)?.record(units, block.packet_data()).map(Some)
+            }
+            PcapBlockOwned::NG(Block::SimplePacket(block)) => self.get(0)?.record(0, block.packet_data()).map(Some),
+            PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
+                self.list.push(Interface::new(block)?);
+                Ok(None)
+            }
+            PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+                self.list.clear();
+                Ok(None)
+            }
+            PcapBlockOwned::NG(_) | PcapBlockOwned::LegacyHeader(_) => Ok(None),
+        }
+    }
+
+    fn get(&self, number: u32) -> Result<Interface, String> {
+        self.list
+            .get(number as usize)
+            .copied()
+            .ok_or_else(|| format!("is of interface {number}, which is not described"))
+    }
+}
+
+impl Interface {
+    fn new(block: &InterfaceDescriptionBlock<'_>) -> Result<Self, String> {
+        let power = u32::from(block.if_tsresol & 0x7f);
+        let base: u128 = if block.if_tsresol & 0x80 == 0 { 10 } else { 2 };
+        let resolution = base.checked_pow(power).filter(|resolution| *resolution <= u128::from(u64::MAX));
+        let resolution = resolution.ok_or_else(|| format!("has a time resolution of {base}^-{power} s"))?;
+        Ok(Self { link: block.linktype.0 as u32, resolution, offset: block.if_tsoffset })
+    }
+
+    fn link(self) -> Result<Link, String> {
+        let wrong = || format!("has link type {}, which is not understood; {} are", self.link, Link::UNDERSTOOD);
+        Link::from_number(self.link).ok_or_else(wrong)
+    }
+
+    fn record(self, units: u128, data: &[u8]) -> Result<Record<'_>, String> {
+        if data.len() > LONGEST {
+            return Err(format!("claims a packet of {} bytes; {LONGEST} is the most", data.len()));
+        }
+        let since = (units * 1_000_000_000 / self.resolution) as i128 + i128::from(self.offset) * 1_000_000_000;
+        let time = u64::try_from(since.max(0)).unwrap_or(u64::MAX);
+        Ok(Record { time, link: self.link()?, data })
+    }
+}
+
+fn corrupt(path: &Path, offset: usize, packets: u64, what: &str) -> Failure {
+    let path = path.display();
+    Failure::Capture(format!("{path}: the record at byte {offset}, after packet {packets}, {what}"))
+}
+
+fn unreadable(path: &Path, error: &PcapError<&[u8]>) -> Failure {
+    let what = match error {
+        PcapError::Eof => "is empty",
+        PcapError::ReadError => "cannot be read",
+        PcapError::Incomplete(_) | PcapError::UnexpectedEof => "breaks off in its header",
+        _ => "is neither pcap nor pcapng",
+    };
+    Failure::Capture(format!("{}: the file {what}", path.display()))
+}
+
+/// A reader that fills its buffer unless the input ends: a pipe may give less, and the parser takes that for the end.
+struct Whole<R>(R);
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.0.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}
