@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from .namespaces import Namespace, command, lock_run, unlock_run
+from .namespaces import Namespace, command
 from .relay import Relay, manifest
 from .topology import RELAY_SOURCE, Network
 from .wire import Capture
@@ -73,7 +73,6 @@ class Lab:
         self.before = ""  # the relay's node before its first relay
 
     def __enter__(self) -> "Lab":
-        self.lock = lock_run(os.getpid())
         try:
             self.network.build()
         except BaseException:
@@ -93,7 +92,6 @@ class Lab:
             for process in self.processes:
                 end(process)
             self.network.remove()
-            unlock_run(self.lock)
 
     @property
     def relay_node(self) -> Namespace:

@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 LOCKS = Path("/run/culvert-lab")
 NETNS = Path("/run/netns")
+FOLDER = "culvert-lab-"
 CLONE_NEWNET = 0x40000000
 NAME = re.compile(r"culvert-(\d+)-\w+")
 libc = ctypes.CDLL(None, use_errno=True)
@@ -87,28 +89,35 @@ class Namespace:
         with self.entered():
             return int(Path("/proc/sys/net", *key.split("__")).read_text())
 
-    def remove(self) -> None:
-        end_processes(self.name)
-        command("ip", "netns", "del", self.name)
-
 
 def set_namespace(fd: int) -> None:
     if libc.setns(fd, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns failed")
 
 
-def end_processes(name: str) -> None:
-    """Ends what still runs in a namespace of ours."""
-    for pid in command("ip", "netns", "pids", name).split():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+def namespaces() -> list[tuple[str, str]]:
+    """Every namespace of every lab on this machine: its name, and its run's number."""
+    names = os.listdir(NETNS) if NETNS.exists() else []
+    return [(name, match[1]) for name in names if (match := NAME.fullmatch(name))]
 
 
-def lock_run(run: int):
-    """Marks this run as alive until the returned file is closed, or the process ends in whatever way."""
+def remove_namespaces(run: str) -> None:
+    """Ends what still runs in a run's namespaces, and removes them."""
+    for name in (name for name, number in namespaces() if number == run):
+        for pid in command("ip", "netns", "pids", name).split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        command("ip", "netns", "del", name)
+
+
+def lock_run(run: int, folder: Path):
+    """Marks this run as alive until the returned file is closed, or the process ends in whatever way. The file says
+    where the run keeps its files."""
     LOCKS.mkdir(exist_ok=True)
     lock = open(LOCKS / str(run), "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.write(f"{folder}\n")
+    lock.flush()
     return lock
 
 
@@ -129,15 +138,15 @@ def is_alive(run: str) -> bool:
     return False
 
 
-def remove_leftovers() -> list[str]:
-    """Removes the namespaces of runs that were killed; returns their names."""
-    names = os.listdir(NETNS) if NETNS.exists() else []
-    found = [(name, match[1]) for name in names if (match := NAME.fullmatch(name))]
-    dead = {run for _, run in found if not is_alive(run)}
-    gone = sorted(name for name, run in found if run in dead)
-    for name in gone:
-        end_processes(name)
-        command("ip", "netns", "del", name)
+def remove_leftovers() -> int:
+    """Removes the namespaces and files of runs that were killed; returns how many runs that were."""
+    runs = {run for _, run in namespaces()} | set(os.listdir(LOCKS) if LOCKS.exists() else [])
+    dead = {run for run in runs if not is_alive(run)}
     for run in dead:
-        (LOCKS / run).unlink(missing_ok=True)
-    return gone
+        remove_namespaces(run)
+    for lock in (LOCKS / run for run in dead if (LOCKS / run).exists()):
+        folder = Path(lock.read_text().strip())
+        if folder.name.startswith(FOLDER):
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+    return len(dead)

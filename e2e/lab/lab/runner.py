@@ -17,7 +17,7 @@ from typing import Callable
 
 from . import screen
 from .lab import LAB, Lab, Missing, check_machine, find_binary
-from .namespaces import remove_leftovers
+from .namespaces import FOLDER, lock_run, remove_leftovers, unlock_run
 from .topology import __doc__ as MAP
 
 
@@ -82,22 +82,27 @@ def list_tests(tests: list[Test]) -> int:
 
 def tidy_up() -> None:
     """Makes every way to end this run the same way, and removes what killed runs left."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
-    if gone := remove_leftovers():
-        print(f"removed {len(gone)} namespaces that a killed run had left")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    if dead := remove_leftovers():
+        print(f"removed what {dead} killed {'run' if dead == 1 else 'runs'} had left")
 
 
 @contextlib.contextmanager
 def workspace():
     """A folder for this run, gone afterwards if nothing in it is worth reading."""
-    folder = Path(tempfile.mkdtemp(prefix="culvert-lab-"))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER))
     folder.chmod(0o755)  # a relay that is not root reads from here
+    lock = lock_run(os.getpid(), folder)
     try:
         yield folder
+    except KeyboardInterrupt:
+        shutil.rmtree(folder)
+        raise
     finally:
+        unlock_run(lock)
         shutil.rmtree(folder / "bin", ignore_errors=True)
-        if not any(folder.iterdir()):
+        if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
 
 

@@ -7,7 +7,6 @@ import time
 from . import packets, screen
 from .customer import LAN_HOST, Customer
 from .lab import Lab, Missing, check_machine, eventually, find_binary
-from .namespaces import remove_leftovers
 from .packets import Packet
 from .relay import Relay
 from .runner import copy_binary, tidy_up, workspace

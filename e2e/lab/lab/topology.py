@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from .customer import Customer, connect_lan, connect_softwire, make_customer
 from .mape import Rule
-from .namespaces import Namespace
+from .namespaces import Namespace, remove_namespaces
 
 BR = IPv6Address("3001:db8:ffff::1")
 RULE = Rule(IPv4Network("67.91.205.0/24"), IPv6Network("2001:db8:ce::/48"), ea_bits=16, psid_offset=4, psid_length=8)
@@ -52,8 +52,8 @@ class Network:
             self.connect_customer(customer)
 
     def remove(self) -> None:
-        while self.nodes:
-            self.nodes.pop().remove()
+        """Removes them all, one that was being made when the run was interrupted too."""
+        remove_namespaces(str(self.run))
 
     def new_node(self, node: str) -> Namespace:
         namespace = Namespace(self.run, node)
