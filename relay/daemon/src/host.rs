@@ -150,10 +150,11 @@ impl Host {
 
     /// Removes what would outlive the TUN.
     pub(crate) async fn clean_up(&self) {
-        if self.kernel.table != RouteTable::Main {
-            if let Err(error) = rules::remove(&self.kernel.netlink, &self.tun.name).await {
-                tracing::warn!(%error, "the relay's policy rules could not be removed");
-            }
+        if self.kernel.table == RouteTable::Main {
+            return;
+        }
+        if let Err(error) = rules::remove(&self.kernel.netlink, &self.tun.name).await {
+            tracing::warn!(%error, "the relay's policy rules could not be removed");
         }
     }
 

@@ -43,59 +43,41 @@ pub(super) fn register(meter: &Meter, sample: &Shared) {
 
 /// Their names end in `_total` once exported.
 const COUNTERS: [(&str, &str, Read); 14] = [
-    ("culvert_forwarded_packets", "Packets that crossed the relay", |s, add| forwarded(s, |c| c.packets, add)),
-    ("culvert_forwarded_bytes", "Bytes of those packets, as they came in", |s, add| forwarded(s, |c| c.bytes, add)),
-    ("culvert_dropped_packets", "Packets that went no further, by reason", |s, add| dropped(s, |c| c.packets, add)),
-    ("culvert_dropped_bytes", "Bytes of those packets", |s, add| dropped(s, |c| c.bytes, add)),
+    ("culvert_forwarded_packets", "Packets that crossed the relay", |s, add| forwarded(s, packets, add)),
+    ("culvert_forwarded_bytes", "Bytes of those packets, as they came in", |s, add| forwarded(s, bytes, add)),
+    ("culvert_dropped_packets", "Packets that went no further, by reason", |s, add| dropped(s, packets, add)),
+    ("culvert_dropped_bytes", "Bytes of those packets", |s, add| dropped(s, bytes, add)),
     ("culvert_icmp_sent", "ICMP messages that the relay sent of its own", |s, add| icmp(s, |d| &d.icmp_sent, add)),
-    ("culvert_icmp_suppressed", "ICMP messages held back by a rate limit", |s, add| {
-        icmp(s, |d| &d.icmp_suppressed, add)
-    }),
-    ("culvert_tun_received_packets", "Packets read from the TUN device, by queue", |s, add| {
-        by_queue(s, |worker| worker.received, add);
-    }),
-    ("culvert_tun_sent_packets", "Packets written to the TUN device, by queue", |s, add| {
-        by_queue(s, |worker| worker.written, add);
-    }),
+    ("culvert_icmp_suppressed", "ICMP messages held back by a rate limit", icmp_suppressed),
+    ("culvert_tun_received_packets", "Packets read from the TUN device", |s, add| by_queue(s, |w| w.received, add)),
+    ("culvert_tun_sent_packets", "Packets written to the TUN device", |s, add| by_queue(s, |w| w.written, add)),
     ("culvert_tun_write_errors", "Packets that the kernel did not take back, and that are lost", write_errors),
-    (
-        "culvert_tun_dropped_packets",
-        "Packets for the relay that the kernel dropped: its TUN queue was full",
-        |s, add| {
-            for link in s.links.iter().filter(|link| link.interface == s.tun && link.transmitted > 0) {
-                add(link.transmitted, &[]);
-            }
-        },
-    ),
+    ("culvert_tun_dropped_packets", "Packets for the relay that the kernel dropped: its TUN queue was full", tun_drops),
     ("culvert_interface_dropped_packets", "Packets that the kernel dropped at other interfaces", interface_drops),
+    ("culvert_worker_batches", "Batches of packets, by queue", |s, add| by_queue(s, |w| w.batches, add)),
     ("culvert_config_reloads", "Changes of the manifests that were taken", |s, add| add(s.config.reloads, &[])),
-    ("culvert_config_reload_failures", "Changes of the manifests that were refused", |s, add| {
-        add(s.config.failures, &[])
-    }),
-    ("culvert_worker_batches", "Batches of packets, by queue", |s, add| by_queue(s, |worker| worker.batches, add)),
+    ("culvert_config_reload_failures", "Changes of the manifests that were refused", reload_failures),
 ];
 
 const GAUGES: [(&str, &str, Read); 9] = [
     ("culvert_ready", "1 while routes lead here", |s, add| add(s.ready.into(), &[])),
-    ("culvert_build_info", "Always 1; which build this is", |_, add| {
-        add(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
-    }),
-    ("culvert_config_info", "Always 1; which manifests are in use", |s, add| {
-        add(1, &[KeyValue::new("hash", s.config.hash.clone())]);
-    }),
-    ("culvert_config_last_reload_successful", "0 if the manifests on disk are not those in use", |s, add| {
-        add(s.config.error.is_none().into(), &[]);
-    }),
-    ("culvert_config_activated_timestamp_seconds", "Since when the manifests are in use", |s, add| {
-        add(s.config.since.map_or(0, |since| since.as_second().unsigned_abs()), &[]);
-    }),
+    ("culvert_build_info", "Always 1; which build this is", build_info),
+    ("culvert_config_info", "Always 1; which manifests are in use", config_info),
+    ("culvert_config_last_reload_successful", "0 if the manifests on disk are not those in use", last_successful),
+    ("culvert_config_activated_timestamp_seconds", "Since when the manifests are in use", activated),
     ("culvert_domains", "MAP domains in use", |s, add| add(s.config.domains.len() as u64, &[])),
-    ("culvert_rules", "Mapping rules in use", |s, add| {
-        add(s.config.domains.iter().map(|domain| domain.ipv4_prefixes.len() as u64).sum(), &[]);
-    }),
+    ("culvert_rules", "Mapping rules in use", rules),
     ("culvert_routes", "Routes to the TUN device", |s, add| add(s.config.routes as u64, &[])),
     ("culvert_table_bytes", "Size of the lookup tables", |s, add| add(s.table_bytes as u64, &[])),
 ];
+
+fn packets(count: &Count) -> u64 {
+    count.packets
+}
+
+fn bytes(count: &Count) -> u64 {
+    count.bytes
+}
 
 fn forwarded(sample: &Sample, value: fn(&Count) -> u64, add: Series<'_>) {
     for domain in &sample.domains {
@@ -112,6 +94,10 @@ fn dropped(sample: &Sample, value: fn(&Count) -> u64, add: Series<'_>) {
             add(value(count), &with(domain, labels));
         }
     }
+}
+
+fn icmp_suppressed(sample: &Sample, add: Series<'_>) {
+    icmp(sample, |domain| &domain.icmp_suppressed, add);
 }
 
 fn icmp(sample: &Sample, counts: fn(&DomainCount) -> &Vec<(engine::IcmpKind, u64)>, add: Series<'_>) {
@@ -146,6 +132,12 @@ fn queue_label(queue: usize) -> KeyValue {
     KeyValue::new("queue", queue.to_string())
 }
 
+fn tun_drops(sample: &Sample, add: Series<'_>) {
+    if let Some(link) = sample.links.iter().find(|link| link.interface == sample.tun && link.transmitted > 0) {
+        add(link.transmitted, &[]);
+    }
+}
+
 fn interface_drops(sample: &Sample, add: Series<'_>) {
     for link in sample.links.iter().filter(|link| link.interface != sample.tun) {
         for (direction, count) in [("receive", link.received), ("transmit", link.transmitted)] {
@@ -155,4 +147,30 @@ fn interface_drops(sample: &Sample, add: Series<'_>) {
             }
         }
     }
+}
+
+fn reload_failures(sample: &Sample, add: Series<'_>) {
+    add(sample.config.failures, &[]);
+}
+
+fn last_successful(sample: &Sample, add: Series<'_>) {
+    add(sample.config.error.is_none().into(), &[]);
+}
+
+fn activated(sample: &Sample, add: Series<'_>) {
+    if let Some(since) = sample.config.since {
+        add(since.as_second().unsigned_abs(), &[]);
+    }
+}
+
+fn rules(sample: &Sample, add: Series<'_>) {
+    add(sample.config.domains.iter().map(|domain| domain.ipv4_prefixes.len() as u64).sum(), &[]);
+}
+
+fn config_info(sample: &Sample, add: Series<'_>) {
+    add(1, &[KeyValue::new("hash", sample.config.hash.clone())]);
+}
+
+fn build_info(_: &Sample, add: Series<'_>) {
+    add(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
 }
