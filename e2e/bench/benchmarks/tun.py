@@ -1,10 +1,12 @@
 """TUN daemons from outside: a burst into a stopped daemon's queue, and how long it takes for all of it.
 
 Every subject runs in one namespace with a TUN of its own, on CPU 1; whoever waits for the packets does so on CPU 0.
-Subjects take turns, and each is worth its best run: other work on the machine only ever makes a run slower.
+Both run in real time, so that other work on the machine does not get between. Subjects take turns, and each is worth
+its best run: whatever disturbs it only ever makes it slower.
 """
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -13,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.namespaces import Namespace, lock_run, remove_leftovers, unlock_run
+from lab.namespaces import FOLDER, Namespace, lock_run, remove_leftovers, remove_namespaces, unlock_run
 
 from . import build
 from .figures import Figure, progress
@@ -21,8 +23,10 @@ from .figures import Figure, progress
 # Enough that waking up and the last look at the counter are small beside it.
 PACKETS = 20_000
 WAIT_CPU, WORK_CPU = 0, 1
+
+# Other work on the machine: how much counts as busy, and how long a part waits for quiet in all.
 BUSY = 0.1
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 20
 
 MANIFEST = {
     "apiVersion": "culvert.dev/v1alpha1",
@@ -54,7 +58,7 @@ map 10.0.0.5 2001:db8:64:2::5
 
 def against_copy_loop(runs: int) -> Iterator[Figure]:
     """What is written to the TUN is dropped right behind it, so that only TUN and daemon are timed."""
-    with box() as node, relay(node) as relay_pid, copy_loop(node) as copy_pid:
+    with box() as (node, folder), relay(node, folder) as relay_pid, copy_loop(node) as copy_pid:
         drop_behind(node, "culvert0", "copy0")
         subjects = {
             (name, kind): (pid, tun, f"{tun}/statistics/rx_packets", kind)
@@ -71,7 +75,8 @@ def against_copy_loop(runs: int) -> Iterator[Figure]:
 
 def against_tayga(runs: int) -> Iterator[Figure]:
     """The kernel forwards what comes out to a neighbour, as it would on a real box."""
-    with box() as node, neighbour(node), relay(node) as relay_pid, tayga(node) as tayga_pid:
+    with box() as (node, folder), relay(node, folder) as relay_pid, tayga(node, folder) as tayga_pid:
+        add_neighbour(node)
         out = "out0/statistics/tx_packets"
         subjects = {
             "relay": (relay_pid, "culvert0", out, "to-ce"),
@@ -86,31 +91,52 @@ def against_tayga(runs: int) -> Iterator[Figure]:
 def take_turns(node: Namespace, subjects: dict, runs: int) -> dict:
     """The best time of each subject: one warming up, then as many runs as asked for."""
     times = {key: [] for key in subjects}
-    busy = 0
+    patience = Patience()
     for run in range(runs + 1):
         progress(f"run {run} of {runs}" if run else "warming up")
         for key, (pid, tun, counter, kind) in subjects.items():
-            busy += not wait_for_quiet()
+            patience.wait()
             counter_file = f"/sys/class/net/{counter}"
-            argv = [build.HELPER, "burst", pid, tun, counter_file, PACKETS, kind, WAIT_CPU]
+            argv = [*real_time(), build.HELPER, "burst", pid, tun, counter_file, PACKETS, kind, WAIT_CPU]
             nanoseconds = float(node.run(*map(str, argv)))
             if run:
                 times[key].append(nanoseconds)
-    if busy:
-        progress(f"the machine was busy with other work before {busy} of {(runs + 1) * len(subjects)} bursts")
+    if patience.busy:
+        progress(f"other work kept the machine busy before {patience.busy} of {(runs + 1) * len(subjects)} bursts")
     return {key: min(values) for key, values in times.items()}
 
 
-def wait_for_quiet() -> bool:
-    """Waits until the CPUs are idle; `False` if they never were."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        before = cpu_times()
-        time.sleep(0.05)
-        idle, total = (after - earlier for after, earlier in zip(cpu_times(), before))
-        if total and 1 - idle / total < BUSY:
-            return True
-    return False
+@functools.cache
+def real_time() -> list[str]:
+    """What runs a program before all others; nothing where that is not allowed."""
+    prefix = ["chrt", "--fifo", "1"]
+    allowed = subprocess.run([*prefix, "true"], capture_output=True).returncode == 0
+    if not allowed:
+        progress("no real-time scheduling here: other work on the machine will show in the times")
+    return prefix if allowed else []
+
+
+class Patience:
+    """Waits for idle CPUs, but not for ever."""
+
+    def __init__(self):
+        self.left = PATIENCE_SECONDS
+        self.busy = 0
+
+    def wait(self) -> None:
+        start = time.monotonic()
+        while not is_quiet():
+            if time.monotonic() - start >= self.left:
+                self.busy += 1
+                break
+        self.left = max(0, self.left - (time.monotonic() - start))
+
+
+def is_quiet() -> bool:
+    before = cpu_times()
+    time.sleep(0.05)
+    idle, total = (after - earlier for after, earlier in zip(cpu_times(), before))
+    return total > 0 and 1 - idle / total < BUSY
 
 
 def cpu_times() -> tuple[int, int]:
@@ -120,39 +146,34 @@ def cpu_times() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def box() -> Iterator[Namespace]:
-    """A box that forwards."""
+def box() -> Iterator[tuple[Namespace, Path]]:
+    """A box that forwards, and a folder; everything that was made in the meantime goes with them."""
     remove_leftovers()
-    lock = lock_run(os.getpid())
-    node = Namespace(os.getpid(), "box")
-    try:
-        for family in ("ipv4__conf__all", "ipv4__conf__default"):
-            node.sysctl(**{f"{family}__rp_filter": 0})
-        node.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
-        yield node
-    finally:
-        node.remove()
-        unlock_run(lock)
+    run = os.getpid()
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+        lock = lock_run(run, Path(folder))
+        try:
+            node = Namespace(run, "box")
+            node.sysctl(ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0)
+            node.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
+            yield node, Path(folder)
+        finally:
+            remove_namespaces(str(run))
+            unlock_run(lock)
 
 
-@contextlib.contextmanager
-def neighbour(node: Namespace) -> Iterator[None]:
+def add_neighbour(node: Namespace) -> None:
     """Somebody beyond `out0` who takes all IPv6 and says nothing."""
     other = Namespace(os.getpid(), "far")
-    try:
-        other.sysctl(ipv6__conf__default__accept_dad=0)
-        node.ip(f"link add out0 type veth peer name in0 netns {other.name}", "link set out0 up")
-        other.ip("link set in0 up")
-        address = json.loads(other.show("-json", "link", "show", "in0"))[0]["address"]
-        node.ip(
-            "address add 2001:db8:ffff:100::1/64 dev out0 nodad",
-            f"neighbour replace 2001:db8:ffff:100::2 lladdr {address} dev out0 nud permanent",
-            "route add 2001:db8::/36 via 2001:db8:ffff:100::2 dev out0",
-        )
-        drop_behind(other, "in0")
-        yield
-    finally:
-        other.remove()
+    node.ip(f"link add out0 type veth peer name in0 netns {other.name}", "link set out0 up")
+    other.ip("link set in0 up")
+    address = json.loads(other.show("-json", "link", "show", "in0"))[0]["address"]
+    node.ip(
+        "address add 2001:db8:ffff:100::1/64 dev out0 nodad",
+        f"neighbour replace 2001:db8:ffff:100::2 lladdr {address} dev out0 nud permanent",
+        "route add 2001:db8::/36 via 2001:db8:ffff:100::2 dev out0",
+    )
+    drop_behind(other, "in0")
 
 
 def drop_behind(node: Namespace, *devices: str) -> None:
@@ -162,13 +183,12 @@ def drop_behind(node: Namespace, *devices: str) -> None:
 
 
 @contextlib.contextmanager
-def relay(node: Namespace) -> Iterator[int]:
-    with tempfile.TemporaryDirectory() as folder:
-        manifest = Path(folder) / "bench.yaml"
-        manifest.write_text(json.dumps(MANIFEST))
-        argv = [build.RELAY, "run", "--config", manifest, "--queues", 1, "--log-level", "warn"]
-        with daemon(node, "culvert0", *argv) as pid:
-            yield pid
+def relay(node: Namespace, folder: Path) -> Iterator[int]:
+    manifest = folder / "bench.yaml"
+    manifest.write_text(json.dumps(MANIFEST))
+    argv = [build.RELAY, "run", "--config", manifest, "--queues", 1, "--log-level", "warn"]
+    with daemon(node, "culvert0", *argv) as pid:
+        yield pid
 
 
 @contextlib.contextmanager
@@ -179,20 +199,19 @@ def copy_loop(node: Namespace) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def tayga(node: Namespace) -> Iterator[int]:
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-        file.write(TAYGA)
-        file.flush()
-        node.run("tayga", "--config", file.name, "--mktun")
-        node.ip("link set tayga0 up")
-        with daemon(node, "tayga0", "tayga", "--config", file.name, "--nodetach") as pid:
-            yield pid
+def tayga(node: Namespace, folder: Path) -> Iterator[int]:
+    config = folder / "tayga.conf"
+    config.write_text(TAYGA)
+    node.run("tayga", "--config", str(config), "--mktun")
+    node.ip("link set tayga0 up")
+    with daemon(node, "tayga0", "tayga", "--config", config, "--nodetach") as pid:
+        yield pid
 
 
 @contextlib.contextmanager
 def daemon(node: Namespace, tun: str, *argv) -> Iterator[int]:
     """A process on the CPU for work; its TUN is there, and its queue takes a burst, when this yields its pid."""
-    argv = ["taskset", "--cpu-list", WORK_CPU, *argv]
+    argv = [*real_time(), "taskset", "--cpu-list", WORK_CPU, *argv]
     process = subprocess.Popen(node.argv(*map(str, argv)), stdout=subprocess.DEVNULL)
     try:
         wait_for_device(node, process, tun)
