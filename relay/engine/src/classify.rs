@@ -3,13 +3,20 @@
 use crate::{Direction, DropReason, Packet, Verdict, engine::Visit, from_ce, to_ce};
 
 /// Judges a batch.
-#[inline]
 pub(crate) fn classify(visit: &mut Visit<'_>, batch: &mut [Packet<'_>], verdicts: &mut [Verdict]) {
+    if visit.engine_takes_ttl() {
+        judge::<true>(visit, batch, verdicts);
+    } else {
+        judge::<false>(visit, batch, verdicts);
+    }
+}
+
+fn judge<const TAKE_TTL: bool>(visit: &mut Visit<'_>, batch: &mut [Packet<'_>], verdicts: &mut [Verdict]) {
     let mut done = 0;
     while done < batch.len() {
         let before = done;
-        done += run(&mut batch[done..], &mut verdicts[done..], |packet| to_ce::express(visit, packet));
-        done += run(&mut batch[done..], &mut verdicts[done..], |packet| from_ce::express(visit, packet));
+        done += run(&mut batch[done..], &mut verdicts[done..], |packet| to_ce::express::<TAKE_TTL>(visit, packet));
+        done += run(&mut batch[done..], &mut verdicts[done..], |packet| from_ce::express::<TAKE_TTL>(visit, packet));
         if done == before {
             verdicts[done] = full(visit, &mut batch[done], done);
             done += 1;

@@ -131,7 +131,7 @@ const FORWARDED: u8 = 0;
 #[derive(Debug)]
 pub(crate) struct DomainCounters {
     name: DomainName,
-    workers: Box<[Block]>,
+    workers: Arc<[Block]>,
     pub(crate) errors: Bucket,
     pub(crate) echo: Bucket,
 }
@@ -142,11 +142,9 @@ impl DomainCounters {
         Self { name, workers, errors: Bucket::default(), echo: Bucket::default() }
     }
 
-    #[inline(always)]
-    pub(crate) fn forwarded(&self, worker: usize, direction: Direction, bytes: usize) {
-        if let Some(block) = self.workers.get(worker) {
-            block.outcomes[direction as usize][usize::from(FORWARDED)].add(bytes);
-        }
+    /// Each worker's cells.
+    pub(crate) fn blocks(&self) -> Arc<[Block]> {
+        Arc::clone(&self.workers)
     }
 
     pub(crate) fn dropped(&self, worker: usize, direction: Direction, reason: DropReason, bytes: usize) {
@@ -193,9 +191,16 @@ impl DomainCounters {
 /// One worker's counters for one domain, on cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Block {
+pub(crate) struct Block {
     outcomes: [[Cell; OUTCOMES]; 2],
     icmp: [[Cell; 2]; 2],
+}
+
+impl Block {
+    #[inline(always)]
+    pub(crate) fn forwarded(&self, direction: Direction, bytes: usize) {
+        self.outcomes[direction as usize][usize::from(FORWARDED)].add(bytes);
+    }
 }
 
 /// Written by one thread only, so a plain load and store will do; atomic so that a reader may look on.

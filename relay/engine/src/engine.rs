@@ -89,23 +89,13 @@ impl<'v> Visit<'v> {
         &self.snapshot.domains[index as usize]
     }
 
-    #[inline(always)]
-    pub(crate) fn count_forwarded(&self, domain: u32, direction: Direction, length: usize) {
-        if let Some(entry) = self.snapshot.domains.get(domain as usize) {
-            entry.counters.forwarded(self.options.worker, direction, length);
-        }
-    }
-
-    /// The verdict on a packet that took the express way, which came with `length` bytes.
-    #[inline(always)]
-    pub(crate) fn expressed(&self, domain: u32, direction: Direction, length: usize) -> Verdict {
-        self.count_forwarded(domain, direction, length);
-        Verdict::new(Outcome::Emit, Some(domain), direction)
+    pub(crate) fn count_forwarded(&self, domain: u32, direction: Direction) {
+        self.domain(domain).count_forwarded(self.options.worker, direction, self.length);
     }
 
     #[inline(always)]
     pub(crate) fn forwarded(&self, domain: u32, direction: Direction) -> Verdict {
-        self.count_forwarded(domain, direction, self.length);
+        self.count_forwarded(domain, direction);
         Verdict::new(Outcome::Emit, Some(domain), direction)
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn hairpin(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ip
     let from = turning.from;
     match turn(visit, packet, inner, turning) {
         Ok(to) => {
-            visit.count_forwarded(to, Direction::ToCe, visit.length);
+            visit.count_forwarded(to, Direction::ToCe);
             visit.forwarded(from, Direction::FromCe)
         }
         Err(Failure { reason, mtu }) => {

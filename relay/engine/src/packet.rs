@@ -15,8 +15,9 @@ pub(crate) type Window = [u8; IPV6_HEADER + IPV6_HEADER + LOOK];
 #[derive(Debug)]
 pub struct Packet<'b> {
     buffer: &'b mut [u8],
-    start: usize,
-    length: usize,
+    /// Sums of it with small numbers cannot overflow a `usize`: fewer checks.
+    start: u32,
+    length: u32,
 }
 
 impl<'b> Packet<'b> {
@@ -27,19 +28,21 @@ impl<'b> Packet<'b> {
     #[must_use]
     pub fn new(buffer: &'b mut [u8], start: usize, length: usize) -> Self {
         assert!(start >= HEADROOM && start + length <= buffer.len(), "packet {start}+{length} in {}", buffer.len());
-        Self { buffer, start, length }
+        assert!(u32::try_from(buffer.len()).is_ok(), "a buffer of {} bytes", buffer.len());
+        Self { buffer, start: start as u32, length: length as u32 }
     }
 
     /// The packet as it is now.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..self.start + self.length]
+        let (start, length) = self.place();
+        &self.buffer[start..start + length]
     }
 
     /// Where the packet is now: its first byte in the buffer, and its length.
     #[must_use]
     pub fn place(&self) -> (usize, usize) {
-        (self.start, self.length)
+        (self.start as usize, self.length as usize)
     }
 
     /// The IP version that the packet claims; 0 if it is empty.
@@ -55,54 +58,55 @@ impl<'b> Packet<'b> {
             (6, [_, _, _, _, high, low, ..]) => IPV6_HEADER + usize::from(u16::from_be_bytes([*high, *low])),
             _ => usize::MAX,
         };
-        claimed.min(self.length)
+        claimed.min(self.place().1)
     }
 
     /// What the express way sees: room for an IPv6 header, and the front of the packet, or as much of the buffer behind a
     /// short one. `None` in a buffer that ends before.
     #[inline(always)]
     pub(crate) fn window(&mut self) -> Option<&mut Window> {
-        let begin = self.start.checked_sub(IPV6_HEADER)?;
+        let begin = (self.start as usize).checked_sub(IPV6_HEADER)?;
         self.buffer.get_mut(begin..begin + size_of::<Window>())?.first_chunk_mut()
     }
 
     /// Says that `header` bytes were written before the packet, whose length is `total`.
     #[inline(always)]
     pub(crate) fn wrapped(&mut self, header: usize, total: usize) {
-        self.start -= header;
-        self.length = header + total;
+        self.start -= header as u32;
+        self.length = (header + total) as u32;
     }
 
     /// Says that the packet is what lies `header` bytes into it, `total` bytes long.
     #[inline(always)]
     pub(crate) fn unwrapped(&mut self, header: usize, total: usize) {
-        self.start += header;
-        self.length = total;
+        self.start += header as u32;
+        self.length = total as u32;
     }
 
     #[inline]
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start..self.start + self.length]
+        let (start, length) = self.place();
+        &mut self.buffer[start..start + length]
     }
 
     /// Cuts everything behind the first `length` bytes.
     #[inline]
     pub(crate) fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
+        self.length = (self.place().1.min(length)) as u32;
     }
 
     /// Takes `count` bytes off the front.
     #[inline]
     pub(crate) fn strip(&mut self, count: usize) {
-        self.start += count;
-        self.length -= count;
+        self.start += count as u32;
+        self.length -= count as u32;
     }
 
     /// Puts `N` bytes before the packet and returns them to be written.
     #[inline]
     pub(crate) fn prepend<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        self.start = self.start.checked_sub(N)?;
-        self.length += N;
-        self.buffer[self.start..].first_chunk_mut()
+        self.start = self.start.checked_sub(N as u32)?;
+        self.length += N as u32;
+        self.buffer[self.start as usize..].first_chunk_mut()
     }
 }

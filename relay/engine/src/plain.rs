@@ -24,6 +24,12 @@ const SHAPE: u64 = 0x45;
 /// An IPv4 and a UDP header.
 const LEAST: usize = IPV4_HEADER + 8;
 
+/// In the second word.
+const UDP: u64 = (protocol::UDP as u64) << 8;
+
+/// In the second word.
+const TCP: u64 = (protocol::TCP as u64) << 8;
+
 const SYN: u8 = 0x02;
 
 impl<'p> Plain<'p> {
@@ -35,8 +41,8 @@ impl<'p> Plain<'p> {
             return None;
         }
         // A TCP header cut before its flags has no option to be changed either, whatever lies behind it.
-        let is_plain = plain.protocol() == protocol::UDP
-            || plain.protocol() == protocol::TCP && front[IPV4_HEADER + 13] & SYN == 0;
+        let protocol = plain.second & 0xff00;
+        let is_plain = protocol == UDP || protocol == TCP && front[IPV4_HEADER + 13] & SYN == 0;
         (is_plain && plain.total() >= LEAST).then_some(plain)
     }
 
@@ -48,11 +54,6 @@ impl<'p> Plain<'p> {
     #[inline(always)]
     pub(crate) fn tos(self) -> u8 {
         (self.first >> 8) as u8
-    }
-
-    #[inline(always)]
-    fn protocol(self) -> u8 {
-        (self.second >> 8) as u8
     }
 
     #[inline(always)]

@@ -7,7 +7,12 @@ use mape::{
     options::{Answer, DscpFromCe, DscpToCe, Fragmentation, SourceCheck, Toggle},
 };
 
-use crate::{Counters, counters::DomainCounters, tables::Tables, wire};
+use crate::{
+    Counters, Direction,
+    counters::{Block, DomainCounters},
+    tables::Tables,
+    wire,
+};
 
 /// What a domain may leave open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +82,6 @@ pub(crate) struct DomainEntry {
     pub(crate) br_address: [u64; 2],
     /// The same as it stands in a header.
     pub(crate) br_octets: [u8; 16],
-    /// `dscp.fromCE: Keep`.
-    pub(crate) keeps_dscp: bool,
     /// The largest IPv4 packet that fits the tunnel.
     pub(crate) payload_mtu: usize,
     pub(crate) mss_limit: Option<u16>,
@@ -95,9 +98,18 @@ pub(crate) struct DomainEntry {
     pub(crate) echo_per_second: u32,
     pub(crate) ipv4_source: Ipv4Addr,
     pub(crate) counters: Arc<DomainCounters>,
+    /// Those of `counters`, a step nearer.
+    pub(crate) blocks: Arc<[Block]>,
 }
 
 impl DomainEntry {
+    #[inline(always)]
+    pub(crate) fn count_forwarded(&self, worker: usize, direction: Direction, bytes: usize) {
+        if let Some(block) = self.blocks.get(worker) {
+            block.forwarded(direction, bytes);
+        }
+    }
+
     /// The outer traffic class for an inner TOS byte.
     #[inline(always)]
     pub(crate) fn traffic_class(&self, tos: u8) -> u8 {
@@ -113,7 +125,6 @@ impl DomainEntry {
         Self {
             br_address: wire::halves(domain.softwire_address()),
             br_octets: domain.softwire_address().octets(),
-            keeps_dscp: options.dscp.from_ce == DscpFromCe::Keep,
             payload_mtu: options.mtu.payload().into(),
             mss_limit: options.tcp_mss_clamp.limit(options.mtu),
             tos_keep,
@@ -127,6 +138,7 @@ impl DomainEntry {
             errors_per_second: options.icmp.errors_per_second,
             echo_per_second: options.icmp.echo_per_second,
             ipv4_source: options.icmp.ipv4_source.unwrap_or(defaults.ipv4_source),
+            blocks: counters.blocks(),
             counters,
         }
     }

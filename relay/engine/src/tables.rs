@@ -172,14 +172,16 @@ pub struct Tables {
 pub mod tag {
     /// A table: bits 26 to 30 are how far right the remaining address bits move to index it, bits 0 to 25 its first cell.
     pub const TABLE: u32 = 1 << 31;
-    /// A plain rule: the lower bits are its index.
+    /// A plain rule, whose packets may go the express way: the lower bits are its index.
     pub const PLAIN_RULE: u32 = 1 << 30;
     /// Any other rule.
     pub const RULE: u32 = 1 << 29;
     /// A group of one-CE rules.
     pub const GROUP: u32 = 1 << 28;
+    /// No rule, and no packet either may have such an address.
+    pub const MARTIAN: u32 = 1 << 27;
     /// The bits of an index.
-    pub const INDEX: u32 = GROUP - 1;
+    pub const INDEX: u32 = MARTIAN - 1;
     /// The bits of a table's first cell.
     pub const BASE: u32 = (1 << 26) - 1;
 }
@@ -219,9 +221,9 @@ impl Tables {
         self.rules.get((self.cell(ipv4)? ^ tag::PLAIN_RULE) as usize)
     }
 
-    /// Whether no rule's prefix contains the address.
+    /// Whether the address is on the Internet: no martian, and in no rule's prefix.
     #[inline(always)]
-    pub(crate) fn is_nobodys(&self, ipv4: u32) -> bool {
+    pub(crate) fn is_on_internet(&self, ipv4: u32) -> bool {
         self.cell(ipv4) == Some(0)
     }
 

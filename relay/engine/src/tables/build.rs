@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mape::{Fleet, Rule};
+use mape::{Fleet, Rule, options::DscpFromCe};
 
 use super::{Bindings, RuleEntry, Tables, tag};
+use crate::wire::is_martian;
 
 /// A distinct IPv4 prefix and the cell that answers for it.
 #[derive(Clone, Copy)]
@@ -22,6 +23,9 @@ pub(super) fn compile(fleet: &Fleet) -> Tables {
         groups: Vec::new(),
         bindings: Vec::new(),
     };
+    for (block, cell) in (0u32..).zip(tables.directory.iter_mut()) {
+        *cell = if is_martian((block >> 8) as u8) { tag::MARTIAN } else { 0 };
+    }
     for (at, domain) in (0u32..).zip(fleet.domains()) {
         tables.rules.extend(domain.rules().iter().map(|rule| RuleEntry::new(rule, domain.version(), at)));
     }
@@ -80,12 +84,13 @@ fn by_block(leaves: &[Leaf], length: u8) -> BTreeMap<u32, Vec<Leaf>> {
 fn leaves(fleet: &Fleet, tables: &mut Tables) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     let mut shared: BTreeMap<u32, Vec<(u32, &Rule)>> = BTreeMap::new();
-    for (index, (_, rule)) in (0u32..).zip(fleet.rules()) {
+    for (index, (domain, rule)) in (0u32..).zip(fleet.rules()) {
         let start = rule.ipv4_prefix().network().to_bits();
         if rule.fixed_psid().is_some() {
             shared.entry(start).or_default().push((index, rule));
         } else {
-            let kind = if tables.rules[index as usize].is_plain() { tag::PLAIN_RULE } else { tag::RULE };
+            let is_plain = tables.rules[index as usize].is_plain() && domain.options().dscp.from_ce == DscpFromCe::Keep;
+            let kind = if is_plain { tag::PLAIN_RULE } else { tag::RULE };
             leaves.push(Leaf { start, length: rule.ipv4_prefix().prefix_len(), cell: kind | index });
         }
     }

@@ -1,7 +1,7 @@
 //! The way of a plain packet to a CE.
 
 use crate::{
-    Direction, Packet, Verdict,
+    Direction, Outcome, Packet, Verdict,
     engine::Visit,
     flow,
     plain::Plain,
@@ -10,7 +10,7 @@ use crate::{
 
 /// Encapsulates the packet, or leaves it alone for the full way.
 #[inline(always)]
-pub(crate) fn express(visit: &Visit<'_>, packet: &mut Packet<'_>) -> Option<Verdict> {
+pub(crate) fn express<const TAKE_TTL: bool>(visit: &Visit<'_>, packet: &mut Packet<'_>) -> Option<Verdict> {
     let length = packet.place().1;
     let (header, inner) = packet.window()?.split_first_chunk_mut::<IPV6_HEADER>()?;
     let plain = Plain::read(inner.first_chunk()?, length)?;
@@ -24,7 +24,7 @@ pub(crate) fn express(visit: &Visit<'_>, packet: &mut Packet<'_>) -> Option<Verd
     let [upper, lower] = rule.plain_ce_address(plain.destination(), port);
     let word = first_word(domain.traffic_class(plain.tos()), flow::label(plain.addresses(), plain.ports()));
     let total = plain.total();
-    if visit.engine_takes_ttl() {
+    if TAKE_TTL {
         let taken = plain.with_ttl_taken()?;
         inner[8..12].copy_from_slice(&taken);
     }
@@ -34,5 +34,6 @@ pub(crate) fn express(visit: &Visit<'_>, packet: &mut Packet<'_>) -> Option<Verd
     header[24..32].copy_from_slice(&upper.to_be_bytes());
     header[32..40].copy_from_slice(&lower.to_be_bytes());
     packet.wrapped(IPV6_HEADER, total);
-    Some(visit.expressed(rule.domain, Direction::ToCe, total))
+    domain.count_forwarded(visit.options.worker, Direction::ToCe, total);
+    Some(Verdict::new(Outcome::Emit, Some(rule.domain), Direction::ToCe))
 }
