@@ -52,19 +52,17 @@ struct Interface {
 
 impl Capture {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let reader = if path.as_os_str() == "-" {
-            create_reader(BUFFER, Whole(io::stdin()))
-        } else {
-            let file = File::open(path).map_err(|error| Failure::file(path, error))?;
-            create_reader(BUFFER, Whole(file))
-        };
-        let reader = reader.map_err(|error| unreadable(path, &error))?;
-        let mut capture = Self {
-            reader,
-            interfaces: Interfaces { list: Vec::new(), is_nanosecond: true },
-            path: path.to_path_buf(),
-            packets: 0,
-        };
+        if path.as_os_str() == "-" {
+            return Self::new(path, io::stdin(), BUFFER);
+        }
+        let file = File::open(path).map_err(|error| Failure::file(path, error))?;
+        Self::new(path, file, BUFFER)
+    }
+
+    fn new(path: &Path, input: impl Read + Send + 'static, buffer: usize) -> Result<Self, Failure> {
+        let reader = create_reader(buffer, Whole(input)).map_err(|error| unreadable(path, &error))?;
+        let interfaces = Interfaces { list: Vec::new(), is_nanosecond: true };
+        let mut capture = Self { reader, interfaces, path: path.to_path_buf(), packets: 0 };
         capture.read_header()?;
         Ok(capture)
     }
@@ -79,6 +77,7 @@ impl Capture {
         loop {
             let offset = self.reader.consumed();
             match self.reader.next() {
+                Ok((0, _)) => return Err(self.corrupt("is corrupt")),
                 Ok((size, block)) => {
                     let record = self.interfaces.record(&block);
                     if let Some(record) = record.map_err(|what| corrupt(&self.path, offset, self.packets, &what))? {
@@ -111,12 +110,12 @@ impl Capture {
     }
 
     fn refill(&mut self) -> Result<(), Failure> {
-        let before = self.reader.data().len();
+        let (before, was_exhausted) = (self.reader.data().len(), self.reader.reader_exhausted());
         if self.reader.refill().is_err() {
             return Err(self.corrupt("cannot be read"));
         }
-        // The buffer is full, and yet the record wants more: its lengths contradict each other.
-        let is_stuck = self.reader.data().len() == before && !self.reader.reader_exhausted();
+        // No more comes, or none fits, and yet the record wants more: its lengths contradict each other.
+        let is_stuck = self.reader.data().len() == before && (was_exhausted || !self.reader.reader_exhausted());
         if is_stuck { Err(self.corrupt("is corrupt")) } else { Ok(()) }
     }
 
@@ -213,5 +212,66 @@ impl<R: Read> Read for Whole<R> {
             }
         }
         Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A classic capture, little-endian, of two raw frames.
+    fn classic() -> Vec<u8> {
+        let words = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65535, 101u32];
+        let record = [7, 8, 4, 4, 0x45u32];
+        words.iter().chain(&record).chain(&record).flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// A pcapng capture with a packet block of either kind.
+    fn next_generation() -> Vec<u8> {
+        let section = [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, 0xffff_ffff, 0xffff_ffff, 28u32];
+        let interface = [1, 32, 101, 0, 0x0001_0009, 9, 0, 32];
+        let enhanced = [6, 36, 0, 0, 5, 4, 4, 0x45, 36];
+        let simple = [3, 20, 4, 0x45, 20];
+        let words = section.iter().chain(&interface).chain(&enhanced).chain(&simple);
+        words.flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<Vec<(u64, Vec<u8>)>, Failure> {
+        let mut records = Vec::new();
+        let mut capture = Capture::new(Path::new("test"), io::Cursor::new(bytes), 1 << 12)?;
+        capture.read(|record| {
+            records.push((record.time, record.data.to_vec()));
+            Ok(())
+        })?;
+        Ok(records)
+    }
+
+    #[test]
+    fn both_formats_are_read() {
+        let frame = vec![0x45, 0, 0, 0];
+        let record = (7_000_008_000, frame.clone());
+        assert_eq!(read(classic()).unwrap(), [record.clone(), record]);
+        assert_eq!(read(next_generation()).unwrap(), [(5, frame.clone()), (0, frame)]);
+    }
+
+    proptest! {
+        /// Whatever a file says, it is read or refused.
+        #[test]
+        fn no_file_makes_it_panic(
+            is_classic: bool,
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = if is_classic { classic() } else { next_generation() };
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let _ = read(bytes.clone());
+            bytes.truncate(cut.index(bytes.len()));
+            let _ = read(bytes);
+        }
     }
 }
