@@ -14,7 +14,7 @@ use rtnetlink::{Handle, packet_route::route::RouteProtocol};
 
 use crate::{
     failure::{Failure, host},
-    plan::Route,
+    plan::{Plan, Route},
 };
 
 pub(crate) use self::{
@@ -56,6 +56,8 @@ impl fmt::Display for RouteTable {
 #[derive(Clone)]
 pub(crate) struct Kernel {
     netlink: Handle,
+    /// For dumps of a part of something large.
+    strict: Handle,
     table: RouteTable,
 }
 
@@ -69,7 +71,7 @@ pub(crate) struct Host {
 impl Kernel {
     /// Connects to the kernel, for a relay whose routes are in `table`.
     pub(crate) fn connect(table: RouteTable) -> Result<Self, Failure> {
-        Ok(Self { netlink: netlink::connect()?, table })
+        Ok(Self { netlink: netlink::connect()?, strict: netlink::connect_strict()?, table })
     }
 
     /// Everything on this box that keeps these routes to the TUN from working, one sentence each.
@@ -124,19 +126,47 @@ impl Host {
         self.kernel.obstacles(Some(&self.tun), wanted).await
     }
 
-    /// Leads prefixes to the TUN; those in `changed` already do, and get another source.
-    pub(crate) async fn add_routes(&self, new: &[(IpNet, Route)], changed: &[(IpNet, Route)]) -> Result<(), Failure> {
-        for (routes, replace) in [(new, false), (changed, true)] {
-            for (prefix, route) in routes {
-                let added =
-                    routes::add(&self.kernel.netlink, &self.tun, self.kernel.table, *prefix, route.source, replace)
-                        .await;
-                added.map_err(|error| {
-                    host(format_args!("route {prefix} dev {} cannot be added", self.tun.name), error)
-                })?;
-            }
+    /// Leads prefixes to the TUN.
+    pub(crate) async fn add_routes(&self, routes: &[(IpNet, Route)]) -> Result<(), Failure> {
+        self.set_routes(routes, false).await
+    }
+
+    /// Gives routes to the TUN another source.
+    pub(crate) async fn change_routes(&self, routes: &[(IpNet, Route)]) -> Result<(), Failure> {
+        self.set_routes(routes, true).await
+    }
+
+    async fn set_routes(&self, routes: &[(IpNet, Route)], replace: bool) -> Result<(), Failure> {
+        for (prefix, Route { source, .. }) in routes {
+            let set = routes::add(&self.kernel.netlink, &self.tun, self.kernel.table, *prefix, *source, replace).await;
+            set.map_err(|error| host(format_args!("route {prefix} dev {} cannot be set", self.tun.name), error))?;
         }
         Ok(())
+    }
+
+    /// Puts back what somebody else removed, as restarting network managers do, and says what it was.
+    ///
+    /// # Errors
+    /// If it cannot be put back: no traffic comes then.
+    pub(crate) async fn restore(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
+        let mut restored = Vec::new();
+        if let RouteTable::Own(number) = self.kernel.table {
+            let complete = rules::are_complete(&self.kernel.netlink, &self.tun.name, number).await;
+            if !complete.map_err(|error| host("policy rules cannot be listed", error))? {
+                rules::install(&self.kernel.netlink, &self.tun.name, number).await?;
+                restored.push("policy rules".to_owned());
+            }
+        }
+        let installed = routes::installed(&self.kernel.strict, &self.tun, self.kernel.table).await;
+        let installed = installed.map_err(|error| host("routes cannot be listed", error))?;
+        let missing = plan.routes.iter().filter(|(prefix, _)| !installed.contains(prefix));
+        let missing: Vec<_> = missing.map(|(prefix, route)| (*prefix, route.clone())).collect();
+        if !missing.is_empty() {
+            self.add_addresses(&plan.addresses.iter().copied().collect::<Vec<_>>()).await?;
+            self.add_routes(&missing).await?;
+            restored.extend(missing.iter().map(|(prefix, _)| format!("route {prefix}")));
+        }
+        Ok(restored)
     }
 
     /// Withdraws routes to the TUN; one that is gone already is fine.

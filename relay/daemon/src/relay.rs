@@ -48,21 +48,30 @@ impl Relay {
         if !obstacles.is_empty() {
             return Err(Failure::Host(obstacles.join("; ")));
         }
-        let queues = tun::create(&options.tun_name, shared.progress.len())?;
-        let host = kernel.prepare(&options.tun_name, options.tun_queue_length).await?;
-        let workers = match Workers::start(queues, &shared.snapshot, &shared.progress, ended) {
-            Ok(workers) => workers,
-            Err(failure) => {
-                host.clean_up().await;
-                return Err(failure);
-            }
-        };
-        let mut relay = Self { options, shared, host, workers, plan: Plan::default() };
+        let mut relay = Self::open(kernel, options, shared, ended).await?;
         match relay.activate(&first, plan).await {
             Ok(()) => Ok(relay.announce_start(&first)),
             Err(errors) => {
                 relay.stop().await;
                 Err(Failure::Host(errors.join("; ")))
+            }
+        }
+    }
+
+    /// Opens the device and starts the workers: ready for traffic that nothing leads here yet.
+    async fn open(
+        kernel: Kernel,
+        options: Options,
+        shared: Arc<Shared>,
+        ended: &UnboundedSender<String>,
+    ) -> Result<Self, Failure> {
+        let queues = tun::create(&options.tun_name, shared.progress.len())?;
+        let host = kernel.prepare(&options.tun_name, options.tun_queue_length).await?;
+        match Workers::start(queues, &shared.snapshot, &shared.progress, ended) {
+            Ok(workers) => Ok(Self { options, shared, host, workers, plan: Plan::default() }),
+            Err(failure) => {
+                host.clean_up().await;
+                Err(failure)
             }
         }
     }
@@ -84,22 +93,39 @@ impl Relay {
         }
     }
 
+    /// Looks whether the routes are still there and puts them back: what /readyz says follows.
+    pub(crate) async fn keep_routes(&self) {
+        match self.host.restore(&self.plan).await {
+            Ok(restored) => {
+                if !restored.is_empty() {
+                    tracing::warn!(?restored, "somebody removed what leads traffic here; it is back");
+                }
+                self.shared.set_ready(true);
+            }
+            Err(failure) => {
+                self.shared.set_ready(false);
+                failure.log();
+            }
+        }
+    }
+
     /// Withdraws everything, lets the queues run dry, and ends.
     pub(crate) async fn stop(self) {
         self.withdraw().await;
         sleep(DRAIN).await;
         self.workers.stop();
+        self.host.clean_up().await;
     }
 
     /// Withdraws everything, and leaves the workers behind: for when they can no longer be stopped.
     pub(crate) async fn abandon(self) {
         self.withdraw().await;
+        self.host.clean_up().await;
     }
 
     async fn withdraw(&self) {
         self.shared.set_ready(false);
         self.host.remove_routes(self.plan.routes.keys().copied()).await;
-        self.host.clean_up().await;
     }
 
     /// The box it runs on.
@@ -145,7 +171,8 @@ impl Relay {
         self.swap(&loaded.fleet);
         self.plan = plan;
         self.shared.status().config.activated(loaded.hash.clone(), &loaded.fleet, self.plan.routes.len());
-        self.host.add_routes(&change.new_routes, &change.changed_routes).await.map_err(lines)?;
+        self.host.add_routes(&change.new_routes).await.map_err(lines)?;
+        self.host.change_routes(&change.changed_routes).await.map_err(lines)?;
         self.host.remove_addresses(&change.old_addresses).await;
         Ok(())
     }

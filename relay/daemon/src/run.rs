@@ -24,6 +24,12 @@ use crate::{
     workers::Watchdog,
 };
 
+/// How often the workers are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the routes are looked at.
+const KEEP: Duration = Duration::from_secs(5);
+
 /// Runs until a signal or a failure.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     // One thread for everything that is not packets.
@@ -59,7 +65,7 @@ async fn serve(
     mut worker_ended: UnboundedReceiver<String>,
 ) -> Result<(), Failure> {
     let mut watchdog = Watchdog::default();
-    let mut second = every_second();
+    let (mut look, mut keep) = (every(LOOK), every(KEEP));
     loop {
         select! {
             signal = signals.next() => match signal {
@@ -71,7 +77,7 @@ async fn serve(
                 relay.stop().await;
                 return Err(Failure::Broken(why.unwrap_or_default()));
             }
-            _ = second.tick() => {
+            _ = look.tick() => {
                 let hung = watchdog.look(&shared.workers());
                 shared.status().hung = hung.suspects;
                 if !hung.lost.is_empty() {
@@ -79,6 +85,7 @@ async fn serve(
                     return Err(Failure::Broken(format!("workers {:?} hang: a bug in the relay or the kernel", hung.lost)));
                 }
             }
+            _ = keep.tick() => relay.keep_routes().await,
         }
     }
     tracing::info!("ending: withdrawing the routes");
@@ -93,10 +100,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         .map_err(|error| host(format_args!("the HTTP server cannot listen on {address} (--admin)"), error))
 }
 
-fn every_second() -> Interval {
-    let mut second = interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    second
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// What a signal asks for.

@@ -2,13 +2,23 @@
 
 use std::{fmt, io};
 
-use rtnetlink::{Handle, new_connection};
+use rtnetlink::{Handle, new_connection, sys::AsyncSocket};
 
 use crate::failure::{Failure, host};
 
 /// Opens a netlink socket; the runtime serves it from now on.
 pub(super) fn connect() -> Result<Handle, Failure> {
     let (connection, handle, _) = new_connection().map_err(|error| host("no netlink socket", error))?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+/// Opens one on which a dump returns what was asked for only, instead of everything there is: cheap enough to ask often,
+/// also beside a full routing table.
+pub(super) fn connect_strict() -> Result<Handle, Failure> {
+    let failed = |error| host("no netlink socket", error);
+    let (mut connection, handle, _) = new_connection().map_err(failed)?;
+    connection.socket_mut().socket_mut().set_netlink_get_strict_chk(true).map_err(failed)?;
     tokio::spawn(connection);
     Ok(handle)
 }

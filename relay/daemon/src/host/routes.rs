@@ -1,7 +1,7 @@
 //! Routes to the TUN, and other people's routes in their way.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -55,6 +55,23 @@ fn message(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>
             .protocol(PROTOCOL)
             .build(),
     }
+}
+
+/// The prefixes that lead to the TUN by a route of ours; `strict` is a socket that only dumps what is asked for.
+pub(super) async fn installed(strict: &Handle, tun: &Tun, table: RouteTable) -> Result<BTreeSet<IpNet>, Error> {
+    let v4 = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(tun.index).protocol(PROTOCOL);
+    let v6 = RouteMessageBuilder::<Ipv6Addr>::new().output_interface(tun.index).protocol(PROTOCOL);
+    let number = table.number();
+    let mut prefixes = BTreeSet::new();
+    for query in [v4.table_id(number).build(), v6.table_id(number).build()] {
+        match strict.route().get(query).execute().try_collect::<Vec<_>>().await.map_err(Error::from) {
+            Ok(routes) => prefixes.extend(routes.iter().map(|route| Existing::read(route).prefix)),
+            // A table without any route is none.
+            Err(error) if error.is(libc::ENOENT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(prefixes)
 }
 
 /// What is in the way of the wanted routes: routes to the same prefixes, and addresses of this box.

@@ -62,6 +62,20 @@ pub(super) async fn remove(netlink: &Handle, tun: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether all the rules of a relay whose TUN has this name are there.
+pub(super) async fn are_complete(netlink: &Handle, tun: &str, table: u32) -> Result<bool, Error> {
+    for family in [IpVersion::V4, IpVersion::V6] {
+        let rules = list(netlink, &family).await?;
+        let ours: Vec<_> = rules.iter().filter(|rule| is_ours(rule)).collect();
+        let from_tun = ours.iter().filter(|rule| names(rule, tun)).count();
+        let to_tun = ours.iter().any(|rule| self::table(rule) == Some(table) && !names(rule, tun));
+        if from_tun != 2 || !to_tun {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn from_tun(family: &IpVersion, tun: &str, table: u32) -> RuleMessage {
     let mut rule = rule(family, 0, RuleAction::ToTable);
     rule.attributes.extend([RuleAttribute::Iifname(tun.to_owned()), RuleAttribute::Table(table)]);
@@ -127,6 +141,10 @@ async fn add(netlink: &Handle, rule: RuleMessage) -> Result<(), Error> {
     Ok(request.execute().await?)
 }
 
+/// Deletes a rule, if it is there.
 async fn delete(netlink: &Handle, rule: RuleMessage) -> Result<(), Error> {
-    Ok(netlink.rule().del(rule).execute().await?)
+    match netlink.rule().del(rule).execute().await.map_err(Error::from) {
+        Err(error) if error.is(libc::ENOENT) => Ok(()),
+        result => result,
+    }
 }

@@ -1,6 +1,6 @@
 //! A relay that starts, forwards and ends.
 
-use crate::node::{BR, Node, isp_a, manifest};
+use crate::node::{BR, Node, Relay, isp_a, manifest};
 
 const FORWARDED: &str = r#"culvert_forwarded_packets_total{direction="to_ce",domain="isp-a",namespace="test"}"#;
 
@@ -62,6 +62,22 @@ fn a_domain_without_auto_route_gets_no_routes_and_is_served_all_the_same() {
     node.ip("route add 67.91.205.0/24 dev culvert0");
     node.send_udp("67.91.205.2:6600");
     relay.until("counted", |relay| relay.metric(FORWARDED) == 1);
+}
+
+#[test]
+fn what_somebody_else_removes_comes_back() {
+    let node = Node::new();
+    node.write("isp-a.yaml", &isp_a());
+    let relay = node.relay(&["--route-table", "7597"]);
+    let before = node.picture();
+    node.ip("link set culvert0 down");
+    node.ip("rule delete pref 7597");
+    relay.until("not ready", |relay| !relay.is_ready());
+    node.ip("link set culvert0 up");
+    relay.until("back", Relay::is_ready);
+    assert_eq!(node.picture(), before);
+    node.ip("address flush dev culvert0");
+    relay.until("routes again", |_| node.picture() == before);
 }
 
 #[test]
