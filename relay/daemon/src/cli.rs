@@ -22,17 +22,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Forward traffic for the MAP domains of some manifests, until SIGTERM or SIGINT
+    ///
+    /// The relay opens a TUN device, routes the domains' IPv4 prefixes and BR addresses to it, encapsulates what comes in
+    /// as IPv4 and decapsulates what comes in as IPv6. The kernel does the rest: it routes packets to the TUN and away
+    /// from it. It reads the manifests again when they change, or at SIGHUP; what is wrong with them it logs, and keeps
+    /// forwarding by what it has.
+    #[command(after_long_help = include_str!("cli/help.txt"), after_help = "`--help` says what it needs and sets.")]
     Run(Options),
 }
 
-/// Forward traffic for the MAP domains of some manifests, until SIGTERM or SIGINT.
-///
-/// The relay opens a TUN device, routes the domains' IPv4 prefixes and BR addresses to it, encapsulates what comes
-/// in as IPv4 and decapsulates what comes in as IPv6. The kernel does the rest: it routes packets to the TUN and away
-/// from it. It reads the manifests again when they change, or at SIGHUP; what is wrong with them it logs, and keeps
-/// forwarding by what it has.
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Options {
     /// A file or directory of MapDomain manifests (YAML); may be given several times
     ///
@@ -44,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", env = "CULVERT_TUN_NAME", default_value = "culvert0", value_parser = interface_name)]
     pub(crate) tun_name: String,
 
-    /// How many queues the TUN has, and threads that serve them [default: one per CPU, at most 16]
+    /// How many queues the TUN has, and threads that serve them (default: one per CPU, at most 16)
     #[arg(long, value_name = "N", env = "CULVERT_QUEUES", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) queues: Option<u16>,
 
@@ -59,17 +58,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDRESS:PORT", env = "CULVERT_ADMIN", default_value = "127.0.0.1:9108")]
     pub(crate) admin: SocketAddr,
 
-    /// IPv4 address that this relay speaks from: the hop that traceroute shows behind it
+    /// IPv4 address that the relay speaks from: the hop that customers see in a traceroute
     ///
-    /// Source of the ICMP errors about packets from CEs, and of all others for domains without icmp.ipv4Source. It is
-    /// put on the TUN device as a /32, as are the domains' own. Give a public address: others may be filtered on the
+    /// Source of ICMP errors for domains without icmp.ipv4Source. Give a public address: others may be filtered on the
     /// way. The default is the IPv4 dummy address (RFC 7600).
     #[arg(long, value_name = "ADDRESS", env = "CULVERT_IPV4_SOURCE", default_value_t = Ipv4Addr::new(192, 0, 0, 8))]
     pub(crate) ipv4_source: Ipv4Addr,
 
     /// Table for the relay's routes, and for packets that leave the TUN: main, or a number
     ///
-    /// See "Own table" below.
+    /// A number keeps customers' packets away from this box and its main table: see "Own table" below.
     #[arg(long, value_name = "main|NUMBER", env = "CULVERT_ROUTE_TABLE", default_value = "main")]
     pub(crate) route_table: RouteTable,
 
@@ -106,40 +104,6 @@ pub(crate) enum LogLevel {
     Debug,
     Trace,
 }
-
-const AFTER_HELP: &str = "\
-What it needs:
-  CAP_NET_ADMIN, /dev/net/tun, and forwarding switched on, which is left to you:
-    sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-  Everything else it sets on its own TUN device, whatever rp_filter is elsewhere; nothing of yours is changed.
-
-What it sets:
-  TUN device   MTU 65535, no IPv6 link-local address, forwarding, accept_local; rp_filter 0, or 2 (loose) where
-               net.ipv4.conf.all.rp_filter is not 0, since the kernel applies the greater of the two.
-  Routes       each rule's IPv4 prefix and each BR address (/128), protocol number 97, for domains whose
-               advertise.autoRoute is Enabled. A route to the same prefix that is there already is an error.
-
-Own table (--route-table NUMBER):
-  For boxes whose main table must not see customers' packets. For both families the relay adds the rules
-    0:     from all iif TUN lookup NUMBER           what leaves the TUN is routed by this table only:
-    0:     from all iif TUN unreachable             neither to this box itself, nor by its main table
-    7597:  from all lookup NUMBER suppress_ifgroup default     everything else sees the routes to the TUN in it
-  and moves the rule for the local table behind the first two. The relay's routes are in this table; you add the next
-  hops, such as `ip route add default via 198.51.100.254 table NUMBER` and the same with `ip -6`. Leave the interfaces
-  they use in the default group: the last rule hides those next hops from all other traffic. With a strict rp_filter on
-  those interfaces the main table needs a route back. The rules are removed at the end; those of a relay that
-  was killed are removed by the next one.
-
-HTTP:
-  /metrics  Prometheus text      /state   everything as JSON, errors of the last reload included
-  /livez    200, or 503 when a thread hangs      /readyz  200 while routes lead here, else 503
-
-Exit codes:
-  0 ended by SIGTERM or SIGINT    1 failed while running    2 command line    3 manifests
-  4 this box: permission, forwarding, TUN device, port, or a route that is there already
-
-Signals:
-  SIGHUP  read the manifests again      SIGTERM, SIGINT  withdraw the routes, finish, leave nothing behind";
 
 fn interface_name(text: &str) -> Result<String, String> {
     let fits = (1..16).contains(&text.len()) && text != "." && text != "..";

@@ -4,8 +4,8 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream, UdpSocket},
-    os::fd::AsFd,
-    path::PathBuf,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread::{self, sleep},
@@ -29,7 +29,7 @@ impl Node {
     /// A box that forwards, with a way to the Internet and one to the CEs.
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("culvert-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
+        let name = format!("relay-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
         run("ip", &["netns", "add", &name]);
         let node = Self { name, folder: TempDir::new().unwrap() };
         node.sysctl("net.ipv4.ip_forward", 1);
@@ -86,16 +86,14 @@ impl Node {
 
     /// Starts a relay and waits until it forwards.
     pub(crate) fn relay(&self, flags: &[&str]) -> Relay<'_> {
-        let mut relay = self.launch(&[], flags);
-        let begun = Instant::now();
-        while !relay.is_ready() {
-            if let Some(status) = relay.process.try_wait().unwrap() {
-                panic!("ended with {status}: {}", relay.log());
-            }
-            assert!(begun.elapsed() < PATIENCE, "not ready");
-            sleep(Duration::from_millis(20));
+        self.launch(&[], flags).ready()
+    }
+
+    /// Lets everybody read a manifest.
+    pub(crate) fn share(&self, manifest: &Path) {
+        for path in [self.folder.path(), manifest] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        relay
     }
 
     /// Sends a UDP packet from this box.
@@ -134,6 +132,23 @@ pub(crate) struct Relay<'n> {
 }
 
 impl Relay<'_> {
+    /// Waits until it forwards.
+    pub(crate) fn ready(mut self) -> Self {
+        let begun = Instant::now();
+        while !self.is_ready() {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                panic!("ended with {status}: {}", self.log());
+            }
+            assert!(begun.elapsed() < PATIENCE, "not ready");
+            sleep(Duration::from_millis(20));
+        }
+        self
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The status code and body of an admin page, if the server is there.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n");

@@ -90,3 +90,32 @@ fn a_tun_that_somebody_deletes_ends_the_relay() {
     assert_eq!(status.code(), Some(1));
     assert!(log.contains("the TUN device is gone"), "{log}");
 }
+
+/// Not root, no capability but CAP_NET_ADMIN; `/dev/net/tun` open to all as distributions have it.
+const NOBODY: &str = "
+    cp \"$1\" /tmp/culvert-relay && shift
+    mknod -m 666 /tmp/tun c 10 200
+    mount --bind /tmp/tun /dev/net/tun
+    exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --bounding-set=-all,+net_admin \
+        --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin -- /tmp/culvert-relay \"$@\"";
+
+#[test]
+fn cap_net_admin_is_enough() {
+    let node = Node::new();
+    node.share(&node.write("isp-a.yaml", &isp_a()));
+    let before = node.picture();
+    let private_tmp =
+        format!("mount -t tmpfs tmpfs /tmp && mkdir -p {0} && mount --move /mnt {0}", node.folder.path().display());
+    let prepare = format!("mount --bind {} /mnt && {private_tmp}\n{NOBODY}", node.folder.path().display());
+    for flags in [&[][..], &["--route-table", "7597"]] {
+        let relay = node.launch(&["unshare", "--mount", "sh", "-ec", &prepare, "sh"], flags).ready();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", relay.id())).unwrap();
+        assert!(status.contains("CapEff:\t0000000000001000") && status.contains("Uid:\t65534\t65534"), "{status}");
+        node.send_udp("67.91.205.2:6600");
+        relay.until("counted", |relay| relay.metric(FORWARDED) == 1);
+        let (status, log) = relay.stop();
+        assert_eq!(status.code(), Some(0), "{status}: {log}");
+        assert!(!log.contains("WARN"), "{log}");
+        assert_eq!(node.picture(), before);
+    }
+}
