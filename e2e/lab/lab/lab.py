@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from .namespaces import Namespace, command
+from .namespaces import CommandFailed, Namespace, command
 from .relay import Relay, manifest
 from .topology import RELAY_SOURCE, Network
 from .wire import Capture
@@ -19,8 +19,9 @@ REPOSITORY = LAB.parent.parent
 PROGRAMS = {
     "ip": "iproute2", "nft": "nftables", "ping": "iputils-ping", "curl": "curl", "dig": "dnsutils",
     "dnsmasq": "dnsmasq-base", "iperf3": "iperf3", "traceroute": "traceroute", "setpriv": "util-linux",
-    "ss": "iproute2", "sysctl": "procps", "ethtool": "ethtool",
+    "ss": "iproute2", "ethtool": "ethtool",
 }
+NEEDED = "Linux 6.1 and iproute2 6.0 or newer are needed"
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -34,7 +35,8 @@ def become_root() -> None:
         return
     if shutil.which("sudo") is None:
         raise Missing("the lab makes network namespaces: run it as root (there is no sudo here)")
-    kept = [f"{name}={os.environ[name]}" for name in ("CARGO_TARGET_DIR", "CULVERT_RELAY", "NO_COLOR") if name in os.environ]
+    ours = ("CARGO_TARGET_DIR", "CULVERT_RELAY", "NO_COLOR")
+    kept = [f"{name}={os.environ[name]}" for name in ours if name in os.environ]
     os.execvp("sudo", ["sudo", *kept, sys.executable, *sys.argv])
 
 
@@ -75,6 +77,9 @@ class Lab:
     def __enter__(self) -> "Lab":
         try:
             self.network.build()
+        except CommandFailed as failed:
+            self.close()
+            raise Missing(f"the network cannot be built: {failed}\n({NEEDED})") from failed
         except BaseException:
             self.close()
             raise
@@ -183,9 +188,14 @@ def picture(node: Namespace) -> str:
 
 
 def sysctls(node: Namespace) -> str:
-    """The settings of net.ipv4 and net.ipv6 that are settings: no counters, no neighbour tables."""
-    lines = node.run("sysctl", "-e", "-a", "--pattern", r"^net\.ipv[46]\.(conf|ip_forward|fwmark|icmp)").splitlines()
-    return "\n".join(line for line in lines if "stable_secret" not in line)
+    """The settings of net.ipv4 and net.ipv6, of the whole node and of each device."""
+    lines = []
+    with node.entered():
+        for pattern in ("ipv[46]/*", "ipv[46]/conf/*/*"):
+            for path in sorted(Path("/proc/sys/net").glob(pattern)):
+                with contextlib.suppress(OSError):  # a folder, or not to be read
+                    lines.append(f"{path} = {path.read_text().strip()}")
+    return "\n".join(lines)
 
 
 def end(process: subprocess.Popen) -> None:

@@ -1,6 +1,5 @@
 """Packets as bytes and back: what the lab sends by hand, and what it reads off the wire."""
 
-import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address

@@ -20,6 +20,8 @@ from .lab import LAB, Lab, Missing, check_machine, find_binary
 from .namespaces import FOLDER, lock_run, remove_leftovers, unlock_run
 from .topology import __doc__ as MAP
 
+PATIENCE = 300
+
 
 @dataclass(frozen=True)
 class Test:
@@ -136,8 +138,12 @@ def run_one(test: Test, folder: Path, binary: Path, keep: bool) -> bool:
     started = time.monotonic()
     try:
         with Lab(folder, binary) as lab, evidence(lab, keep):
-            test.function(lab)
+            with no_longer_than(PATIENCE):
+                test.function(lab)
             lab.check_nothing_is_left()
+    except Missing:
+        folder.rmdir()
+        raise
     except Exception as error:
         screen.finish(screen.red("FAILED"), time.monotonic() - started)
         print_evidence(folder, error)
@@ -145,6 +151,21 @@ def run_one(test: Test, folder: Path, binary: Path, keep: bool) -> bool:
     screen.finish(screen.green("ok"), time.monotonic() - started, test.shows)
     shutil.rmtree(folder)
     return True
+
+
+@contextlib.contextmanager
+def no_longer_than(seconds: int):
+    """Ends what hangs. It is far more than any test takes: no test is about time."""
+
+    def give_up(*_):
+        raise TimeoutError(f"the test hangs: it was ended after {seconds} s")
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 @contextlib.contextmanager

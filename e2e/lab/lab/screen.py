@@ -1,6 +1,7 @@
 """Words on the screen; colour only on a terminal."""
 
 import os
+import shutil
 import sys
 
 TERMINAL = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
@@ -20,4 +21,6 @@ def begin(text: str) -> None:
 
 
 def finish(outcome: str, seconds: float, more: str = "") -> None:
+    if TERMINAL:
+        more = more[: max(0, shutil.get_terminal_size().columns - 60)]
     print(f"{outcome} {dim(f'{seconds:5.1f} s')}  {dim(more)}".rstrip(), flush=True)

@@ -11,7 +11,7 @@ from .packets import Packet
 from .relay import Relay
 from .runner import copy_binary, tidy_up, workspace
 from .screen import bold, cyan, dim, green, red, yellow
-from .topology import BR, INTERNET, RELAY_SOURCE
+from .topology import BR, INTERNET, RELAY_SOURCE, RULE
 from .traffic import WEB_PORT, connect, finish_download, start_download, web_server
 from .wire import send_ipv6
 
@@ -57,6 +57,7 @@ def main() -> int:
 
 def tell(folder, binary) -> int:
     started = time.monotonic()
+    sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 gets a plainer picture
     print(f"\n{bold('Culvert')}, a MAP-E border relay (RFC 7597), between two customers and the Internet\n")
     lab = Lab(folder, binary)
     try:
@@ -75,7 +76,7 @@ def play(lab: Lab) -> None:
     show_manifest()
     relay = lab.launch(MANIFEST)
     relay.wait_ready()
-    done("culvert-relay forwards: a TUN device, one route to it for each of the two addresses above")
+    done(f"culvert-relay forwards: a TUN device, and routes to it for {RULE.ipv4_prefix} and {BR}")
     for customer in lab.customers[:2]:
         show_connection(lab, customer)
     show_download(lab)
@@ -99,13 +100,22 @@ def done(text: str) -> None:
 
 def show_network(lab: Lab) -> None:
     one, two = lab.customers[:2]
-    rows = [(f"customer {c.number}", f"host  {LAN_HOST}", f"NAPT  {c.public}, {ports(c)}", f"CE    {c.address}") for c in (one, two)]
+    rows = [
+        (
+            f"customer {c.number}",
+            f"host  {LAN_HOST}",
+            f"NAPT  {c.public}, PSID {c.psid:#04x}",
+            f"      ports {ports(c)}, …",
+            f"CE    {c.address}",
+        )
+        for c in (one, two)
+    ]
     width = max(len(text) for row in rows for text in row)
     frame = f"┌{'─' * (width + 2)}┐"
     floor = f"└{'─' * (width // 2)}┬{'─' * (width + 1 - width // 2)}┘"
     print(f"   {frame}  {frame}")
     for left, right in zip(*rows):
-        paint = bold if left == "customer 1" else cyan if left.startswith("CE") else str
+        paint = bold if left.startswith("customer") else cyan if left.startswith("CE") else str
         print(f"   │ {paint(f'{left:{width}}')} │  │ {paint(f'{right:{width}}')} │")
     print(f"   {floor}  {floor}")
     left = 3 + 1 + width // 2
@@ -124,14 +134,13 @@ def show_network(lab: Lab) -> None:
 def below(column: int, name: str, what: str, paint=str, last: bool = False) -> None:
     """A node in the middle of the drawing, and the wire that leaves it."""
     start = " " * (column - len(name) // 2)
-    print(f"{start}{paint(name)}   {dim(what)}".rstrip())
+    print(f"{start}{paint(name)}" + (f"   {dim(what)}" if what else ""))
     if not last:
         print(f"{' ' * column}│")
 
 
 def ports(customer: Customer) -> str:
-    first = customer.ports[0]
-    return f"PSID {customer.psid:#04x}: ports {first.start}-{first.stop - 1}, …"
+    return ", ".join(f"{ports.start}-{ports.stop - 1}" for ports in customer.ports[:2])
 
 
 def show_manifest() -> None:
@@ -158,7 +167,9 @@ def show_connection(lab: Lab, customer: Customer) -> None:
     for side, packet in (("IPv6", asked6), ("IPv4", asked4), ("IPv4", answered4), ("IPv6", answered6)):
         print(line(side, packet))
     print()
-    done(f"{customer.public} port {customer.port} ⇄ {cyan(str(customer.address))}")
+    suffix = int(customer.public) & int(RULE.ipv4_prefix.hostmask)
+    why = f"EA bits {suffix:02x}{customer.psid:02x}: the IPv4 suffix {suffix:#04x}, then the PSID {customer.psid:#04x}"
+    done(f"{customer.public} port {customer.port} ⇄ {cyan(str(customer.address))}   {dim(why)}")
 
 
 def line(side: str, packet: Packet) -> str:
@@ -212,8 +223,7 @@ def show_counters(relay: Relay) -> None:
             (reason, {"reason": reason}) for way, reason in sorted(metrics.drops()) if way == direction
         ]
         for outcome, labels in outcomes:
-            kind = "dropped" if labels else "forwarded"
-            count, size = (
-                metrics.total(f"culvert_{kind}_{unit}_total", direction=direction, **labels) for unit in ("packets", "bytes")
-            )
-            print(f"    {direction:9}  {(yellow if labels else str)(f'{outcome:15}')}  {count:10,}  {size:13,}")
+            kind, paint = ("dropped", yellow) if labels else ("forwarded", str)
+            count = metrics.total(f"culvert_{kind}_packets_total", direction=direction, **labels)
+            size = metrics.total(f"culvert_{kind}_bytes_total", direction=direction, **labels)
+            print(f"    {direction:9}  {paint(f'{outcome:15}')}  {count:10,}  {size:13,}")

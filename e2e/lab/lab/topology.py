@@ -1,8 +1,10 @@
 """The lab's network: who is where, and what every node is set to.
 
-    lan1 -- ce1 --+                                        +-- mgmt
-    lan2 -- ce2 --+-- core ========= relay ---- transit ---+---- internet
-    lan3 -- ce3 --+      IPv6 only         IPv4
+    lan1 -- ce1 --+                      mgmt
+                  |                       |
+    lan2 -- ce2 --+-- core ------------ relay ------------ transit -- internet
+                  |          IPv6                  IPv4
+    lan3 -- ce3 --+
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network

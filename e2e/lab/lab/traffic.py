@@ -21,7 +21,8 @@ WEB_PORT = 80
 def serve(lab: Lab, node: Namespace, port: int, *argv: str) -> subprocess.Popen:
     """Starts a server in a node and waits until it listens."""
     process = lab.start(node, *argv)
-    assert eventually(lambda: f":{port} " in node.run("ss", "-Hltun"), 10), f"`{' '.join(argv)}` does not listen on {port}"
+    listens = eventually(lambda: f":{port} " in node.run("ss", "-Hltun"), 10)
+    assert listens, f"`{' '.join(argv)}` does not listen on port {port}"
     return process
 
 
@@ -92,7 +93,7 @@ class Stream:
 
     def send(self) -> None:
         while self.going:
-            self.source.sendto(self.sent.to_bytes(4), self.destination)
+            self.source.sendto(self.sent.to_bytes(4, "big"), self.destination)
             self.sent += 1
             time.sleep(self.pause)
 
@@ -100,7 +101,7 @@ class Stream:
         self.receiver.settimeout(1)
         while self.going or len(self.received) < self.sent:
             with contextlib.suppress(TimeoutError):
-                self.received.append(int.from_bytes(self.receiver.recv(100)))
+                self.received.append(int.from_bytes(self.receiver.recv(100), "big"))
                 continue
             if not self.going:
                 return

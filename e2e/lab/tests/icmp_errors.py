@@ -14,7 +14,7 @@ ERRQUEUE = 0x2000
 
 
 def test_icmp_error_port_unreachable(lab: Lab):
-    """port unreachable from the Internet reaches the socket it is about, at the right CE of two that share an address"""
+    """port unreachable from the Internet reaches the socket it is about, at the right CE of two on one address"""
     for right, wrong in pairs(lab):
         with lab.relay() as relay:
             at_right, at_wrong = lab.capture(right.ce, "lan"), lab.capture(wrong.ce, "lan")
@@ -25,7 +25,7 @@ def test_icmp_error_port_unreachable(lab: Lab):
 
 
 def test_icmp_error_time_exceeded(lab: Lab):
-    """time exceeded from a router of the Internet reaches the socket it is about, at the right CE of two"""
+    """time exceeded from a router reaches the socket it is about, at the right CE of two on one address"""
     for right, wrong in pairs(lab):
         with lab.relay() as relay:
             at_right, at_wrong = lab.capture(right.ce, "lan"), lab.capture(wrong.ce, "lan")

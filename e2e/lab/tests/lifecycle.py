@@ -9,6 +9,7 @@ from lab.topology import BR, RULE
 from lab.traffic import exchange, stream_out
 
 NOBODY = "65534"
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 ERROR = "ERROR"
 
 # On most machines every user may open /dev/net/tun. Here the relay gets a /dev/net of its own where that is so.
@@ -77,15 +78,14 @@ def test_no_permission(lab: Lab):
 
 def test_no_permission_at_all(lab: Lab):
     """an ordinary user: a sentence that names the capability, nothing set up"""
-    user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--")
-    refused(lab, lab.launch(wrapper=user), "CAP_NET_ADMIN")
+    nothing = ("--inh-caps=-all", "--bounding-set=-all")
+    refused(lab, lab.launch(wrapper=(*AS_NOBODY, *nothing, "--")), "CAP_NET_ADMIN")
 
 
 def test_only_net_admin(lab: Lab):
-    """CAP_NET_ADMIN is enough: a relay that is not root and has no other capability forwards, and leaves nothing behind"""
+    """CAP_NET_ADMIN is enough: a relay that is not root and has no other capability forwards, and cleans up"""
     caps = [f"--{kind}=-all,+net_admin" for kind in ("bounding-set", "inh-caps", "ambient-caps")]
-    user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *caps, "--no-new-privs", "--")
-    with lab.relay(wrapper=(*OPEN_TUN, *user)) as relay:
+    with lab.relay(wrapper=(*OPEN_TUN, *AS_NOBODY, *caps, "--no-new-privs", "--")) as relay:
         assert has_only_net_admin(relay), "the relay has other rights than this test is about"
         for customer in lab.customers:
             exchange(lab, customer, 7000 + customer.number)

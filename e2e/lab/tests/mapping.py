@@ -46,7 +46,8 @@ def same_but_for_ttl(before: packets.Packet, after: packets.Packet, hops: int):
     assert after.ttl == before.ttl - hops, f"TTL {before.ttl} became {after.ttl} over {hops} hops"
     assert packets.checksum(after.raw[:20]) == 0, "the IPv4 header checksum is wrong"
     unchanged = [slice(0, 8), slice(9, 10), slice(12, None)]  # all but TTL and header checksum
-    assert all(before.raw[part] == after.raw[part] for part in unchanged), f"{describe(before)} became {describe(after)}"
+    same = all(before.raw[part] == after.raw[part] for part in unchanged)
+    assert same, f"{describe(before)} became {describe(after)}: {before.raw.hex()}, {after.raw.hex()}"
 
 
 def test_mss_clamp(lab: Lab):

@@ -4,7 +4,6 @@ import json
 
 from lab.lab import Lab, eventually
 from lab.relay import Relay, document, manifest
-from lab.topology import RULE
 from lab.traffic import exchange, stream_in, stream_out
 
 RELOADS = 20

@@ -36,7 +36,7 @@ def test_route_table_forwards(lab: Lab):
 
 
 def test_route_table_protects_the_host(lab: Lab):
-    """with a table of its own, no packet of a customer reaches a socket of the relay's host or a route of its main table"""
+    """with a table of its own: customers' packets reach no socket of the relay's host, no route of its main table"""
     next_hops(lab)
     lab.filter(lab.network.transit, f"udp dport {SECRET_PORT}")  # or it would bring them back by the front door
     mgmt = lab.capture(lab.relay_node, "mgmt")

@@ -76,7 +76,8 @@ def check_refusal(answer: packets.Packet, lie: Lie):
     assert len(answer.raw) <= 1280, f"{lie.what}: the answer has {len(answer.raw)} bytes"
     assert answer.inner and answer.inner.inner, f"{lie.what}: the answer does not show the packet"
     assert answer.inner.inner.raw[:8] == lie.inner[:8], f"{lie.what}: the answer shows another packet"
-    pseudo = answer.source.packed + answer.destination.packed + len(answer.payload).to_bytes(4) + b"\0\0\0\x3a"
+    length = len(answer.payload).to_bytes(4, "big")
+    pseudo = answer.source.packed + answer.destination.packed + length + b"\0\0\0\x3a"
     assert packets.checksum(pseudo + answer.payload) == 0, f"{lie.what}: the answer's checksum is wrong"
 
 
@@ -107,7 +108,7 @@ def test_spoofed_flood(lab: Lab):
         suppressed = metrics.total("culvert_icmp_suppressed_total", kind="error")
         assert sent + suppressed == flood, f"{sent} sent + {suppressed} suppressed of {flood}"
         assert 10 <= sent < flood, f"{sent} answers"
-        assert eventually(lambda: len(core.packets(is_refusal)) == sent), "answers on the wire and in the counter differ"
+        assert eventually(lambda: len(core.packets(is_refusal)) == sent), "answers on the wire and counted differ"
 
 
 def honest_packet(customer: Customer) -> bytes:

@@ -26,7 +26,7 @@ def test_traceroute_source_flag(lab: Lab):
 
 
 def test_traceroute_default_source(lab: Lab):
-    """from a CE, with no address configured: the IPv4 dummy address (RFC 7600), not a private one of the relay's host"""
+    """from a CE, with no address configured: the IPv4 dummy address (RFC 7600), not one of the relay's host"""
     with lab.relay(manifest(icmp={}), ipv4_source=None):
         hops = traceroute(lab.customers[0].lan, str(INTERNET))
         assert hops == ["192.0.0.8", str(TRANSIT), str(INTERNET)], hops
