@@ -15,7 +15,7 @@ FEWER, MORE = 16384, 32768
 RULES = (1, 1024, 16384)
 WAYS = {"to-ce": ("to CE", 160), "from-ce": ("from CE", 170)}
 
-# 1,024 rules cost little more than one.
+# The goals are for one rule, and 1,024 rules may cost little more.
 RULES_RATIO = 1.1
 
 
@@ -24,7 +24,8 @@ def measure(_runs: int) -> Iterator[Figure]:
     for way, (name, bound) in WAYS.items():
         by_rules = {rules: instructions(way, "udp", rules) for rules in RULES}
         for rules, count in by_rules.items():
-            yield Figure(f"engine, {name}, {rules} rule{'s' * (rules > 1)}", count, "instructions/packet", bound)
+            goal = bound if rules == 1 else None
+            yield Figure(f"engine, {name}, {rules} rule{'s' * (rules > 1)}", count, "instructions/packet", goal)
         yield Figure(f"engine, {name}, TCP, 1 rule", instructions(way, "tcp", 1), "instructions/packet", bound)
         ratio = by_rules[1024] / by_rules[1]
         yield Figure(f"engine, {name}, 1024 rules against 1", ratio, "times", RULES_RATIO)

@@ -40,7 +40,7 @@ def number(value: float) -> str:
     """Whole numbers as they are, others with as many digits as mean something."""
     if value == int(value):
         return str(int(value))
-    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+    return f"{value:.3f}".rstrip("0") if value < 10 else f"{value:.1f}"
 
 
 def write(figures: list[Figure], target: Path) -> str:
