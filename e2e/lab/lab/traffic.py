@@ -79,6 +79,29 @@ def exchange(lab: Lab, customer: Customer, port: int = 7000) -> None:
         assert client.recv(100) == b"answer to question"
 
 
+class Background:
+    """Does something again and again in a thread of its own until stopped, and counts; an error ends it and is kept."""
+
+    def __init__(self, work):
+        self.work, self.rounds, self.going, self.error = work, 0, True, None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        try:
+            while self.going:
+                self.work()
+                self.rounds += 1
+        except Exception as error:
+            self.error = error
+
+    def stop(self) -> None:
+        self.going = False
+        self.thread.join(30)
+        if self.error:
+            raise self.error
+
+
 class Stream:
     """A steady flow of numbered UDP packets from one socket to another, until stopped."""
 
@@ -86,30 +109,27 @@ class Stream:
         self.source, self.destination, self.receiver, self.pause = source, destination, receiver, pause
         self.sent = 0
         self.received: list[int] = []
-        self.going = True
-        self.threads = [threading.Thread(target=work, daemon=True) for work in (self.send, self.receive)]
-        for thread in self.threads:
-            thread.start()
+        self.sender, self.listener = Background(self.send), Background(self.receive)
 
     def send(self) -> None:
-        while self.going:
-            self.source.sendto(self.sent.to_bytes(4, "big"), self.destination)
-            self.sent += 1
-            time.sleep(self.pause)
+        self.source.sendto(self.sent.to_bytes(4, "big"), self.destination)
+        self.sent += 1
+        time.sleep(self.pause)
 
     def receive(self) -> None:
-        self.receiver.settimeout(1)
-        while self.going or len(self.received) < self.sent:
-            with contextlib.suppress(TimeoutError):
-                self.received.append(int.from_bytes(self.receiver.recv(100), "big"))
-                continue
-            if not self.going:
-                return
+        self.receiver.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            self.received.append(int.from_bytes(self.receiver.recv(100), "big"))
 
     def stop(self) -> None:
-        self.going = False
-        for thread in self.threads:
-            thread.join(10)
+        """Ends the flow, and waits for what is on its way."""
+        self.sender.stop()
+        eventually(lambda: len(self.received) >= self.sent)
+        self.listener.stop()
+
+    def abandon(self) -> None:
+        """Ends the flow, whatever becomes of it."""
+        self.sender.going = self.listener.going = False
 
     def loss(self) -> str | None:
         """What is wrong with what arrived, or `None`: every packet has to arrive once, in order."""

@@ -28,7 +28,7 @@ def test_sigterm_leaves_nothing(lab: Lab):
     stream = stream_out(lab, lab.customers[0], 7001)
     assert eventually(lambda: relay.metrics().forwarded("from_ce") > 100), str(relay.metrics())
     assert relay.stop() == 0, relay.log
-    stream.stop()
+    stream.abandon()
     lab.check_nothing_is_left()
 
 

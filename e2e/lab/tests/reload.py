@@ -1,10 +1,11 @@
 """New configuration while traffic flows."""
 
 import json
+import time
 
 from lab.lab import Lab, eventually
 from lab.relay import Relay, document, manifest
-from lab.traffic import exchange, stream_in, stream_out
+from lab.traffic import Background, exchange, stream_in, stream_out
 
 RELOADS = 20
 
@@ -31,6 +32,34 @@ def test_reload_loses_nothing(lab: Lab):
         counted = metrics.forwarded("from_ce"), metrics.forwarded("to_ce")
         assert counted == (sent_out, sent_in), f"sent {sent_out}, {sent_in}; counted {counted}"
         assert metrics.drops() == {}, metrics.drops()
+
+
+def test_reload_while_scraped(lab: Lab):
+    """reloads and endless readers of /metrics and /state do not get in each other's way"""
+    with lab.relay() as relay:
+        readers = [Background(lambda: relay.metrics()) for _ in range(2)] + [Background(lambda: relay.state())]
+        try:
+            for number in range(RELOADS):
+                alone = manifest(mtu={"v6": 1500 - number})
+                reload(relay, alone if number % 2 else both(alone, other_domain(number)))  # routes come and go
+        finally:
+            for reader in readers:
+                reader.stop()
+        assert all(reader.rounds > RELOADS for reader in readers), [reader.rounds for reader in readers]
+        complaints = [line for line in relay.log.splitlines() if " WARN " in line or " ERROR " in line]
+        assert not complaints, "\n".join(complaints)
+
+
+def test_reload_beside_a_busy_file(lab: Lab):
+    """a file next to the configuration that is written all the time (a log) does not keep a reload from happening"""
+    with lab.relay() as relay:
+        log = relay.folder / "busy.log"
+        writer = Background(lambda: (log.write_text("busy"), time.sleep(0.01)))
+        try:
+            reload(relay, manifest(mtu={"v6": 1400}))
+        finally:
+            writer.stop()
+        assert writer.rounds > 5, writer.rounds
 
 
 def test_reload_refuses_a_bad_file(lab: Lab):
