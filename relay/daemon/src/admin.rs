@@ -9,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::spawn_blocking};
 
 use crate::{
     host::Host,
@@ -74,7 +74,9 @@ async fn state(Extract(admin): Extract<Arc<Admin>>) -> Json<State> {
 
 async fn metrics_text(Extract(admin): Extract<Arc<Admin>>) -> Response {
     let links = admin.host.link_drops().await;
-    match admin.metrics.render(Sample::take(&admin.shared, links)) {
+    // A thousand domains take a while; signals and probes must not wait for them.
+    let render = move || admin.metrics.render(Sample::take(&admin.shared, links));
+    match spawn_blocking(render).await.map_err(|panic| panic.to_string()).flatten() {
         Ok(text) => ([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
     }
