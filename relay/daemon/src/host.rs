@@ -7,10 +7,11 @@ mod routes;
 mod rules;
 mod sysctl;
 
-use std::{fmt, net::Ipv4Addr};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use ipnet::IpNet;
 use rtnetlink::{Handle, packet_route::route::RouteProtocol};
+use tokio::sync::Mutex;
 
 use crate::{
     failure::{Failure, host},
@@ -58,6 +59,8 @@ pub(crate) struct Kernel {
     netlink: Handle,
     /// For dumps of a part of something large.
     strict: Handle,
+    /// For statistics, which the HTTP server asks for at any time: a socket takes one dump after the other.
+    statistics: Arc<Mutex<Handle>>,
     table: RouteTable,
 }
 
@@ -71,7 +74,8 @@ pub(crate) struct Host {
 impl Kernel {
     /// Connects to the kernel, for a relay whose routes are in `table`.
     pub(crate) fn connect(table: RouteTable) -> Result<Self, Failure> {
-        Ok(Self { netlink: netlink::connect()?, strict: netlink::connect_strict()?, table })
+        let statistics = Arc::new(Mutex::new(netlink::connect()?));
+        Ok(Self { netlink: netlink::connect()?, strict: netlink::connect_strict()?, statistics, table })
     }
 
     /// Everything on this box that keeps these routes to the TUN from working, one sentence each.
@@ -190,9 +194,18 @@ impl Host {
 
     /// What the kernel itself dropped at each interface.
     pub(crate) async fn link_drops(&self) -> Vec<LinkDrops> {
-        link::drops(&self.kernel.netlink).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "interface statistics cannot be read");
-            Vec::new()
-        })
+        let socket = Arc::clone(&self.kernel.statistics);
+        // On its own, since a request that is given up must not leave a dump half read.
+        let read = tokio::spawn(async move { link::drops(&*socket.lock().await).await });
+        match read.await {
+            Ok(Ok(drops)) => drops,
+            Ok(Err(error)) => unreadable(&error),
+            Err(error) => unreadable(&error),
+        }
     }
+}
+
+fn unreadable(error: &dyn fmt::Display) -> Vec<LinkDrops> {
+    tracing::warn!(%error, "interface statistics cannot be read");
+    Vec::new()
 }

@@ -14,8 +14,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Writers write several times: the manifests are read once nothing has happened for this long.
+/// Writers write several times: the manifests are read once they have stayed the same for this long.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// Manifests that change all the time are read all the same, after this many times as long.
+const PATIENCE: u32 = 10;
 
 /// What no event tells (network file systems, too few inotify watches) is found by looking this often.
 const LOOK: Duration = Duration::from_secs(5);
@@ -60,13 +63,27 @@ impl Watch {
         loop {
             // An event or the time to look: both lead to the comparison.
             let _ = timeout(LOOK, next(&mut self.events)).await;
-            while let Ok(Some(())) = timeout(SETTLE, self.events.recv()).await {}
             let now = fingerprint(&self.paths);
             if now != self.seen {
-                self.seen = now;
+                self.seen = self.settled(now).await;
                 return;
             }
+            // Something else in the same directory, and maybe busy.
+            sleep(SETTLE / 10).await;
         }
+    }
+
+    /// Waits until the manifests stay as they are, but not forever, and says how they look then.
+    async fn settled(&self, mut now: Fingerprint) -> Fingerprint {
+        for _ in 0..PATIENCE {
+            sleep(SETTLE).await;
+            let later = fingerprint(&self.paths);
+            if later == now {
+                break;
+            }
+            now = later;
+        }
+        now
     }
 }
 
@@ -110,12 +127,17 @@ type Fingerprint = BTreeSet<(PathBuf, u64, u64, i64, i64)>;
 
 fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
     let inside = paths.iter().filter_map(|path| fs::read_dir(path).ok()).flatten().flatten().map(|entry| entry.path());
-    let all = paths.iter().cloned().chain(inside);
+    let all = paths.iter().filter(|path| !path.is_dir()).cloned().chain(inside.filter(|path| is_manifest(path)));
     all.filter_map(|path| {
         let found = fs::metadata(&path).ok()?;
         Some((path, found.ino(), found.size(), found.ctime(), found.ctime_nsec()))
     })
     .collect()
+}
+
+/// Whether a directory's file is read.
+fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
 #[cfg(test)]
@@ -160,5 +182,33 @@ mod tests {
             fs::rename(folder.path().join("..next"), folder.path().join("..data")).unwrap();
             assert!(notices(&mut watch).await, "{}", path.display());
         }
+    }
+
+    #[tokio::test]
+    async fn a_busy_neighbour_neither_counts_nor_hinders() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, neighbour) = (folder.path().join("a.yaml"), folder.path().join("busy.log"));
+        fs::write(&file, "1").unwrap();
+        let mut watch = Watch::start(vec![folder.path().to_owned()]);
+        let busy = tokio::spawn(async move {
+            loop {
+                fs::write(&neighbour, "busy").unwrap();
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(!notices(&mut watch).await, "the neighbour counts");
+        fs::write(&file, "2").unwrap();
+        assert!(notices(&mut watch).await, "the neighbour hinders");
+        busy.abort();
+    }
+
+    #[tokio::test]
+    async fn a_file_in_a_directory_that_comes_or_goes_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::start(vec![folder.path().to_owned()]);
+        fs::write(folder.path().join("a.yaml"), "1").unwrap();
+        assert!(notices(&mut watch).await, "comes");
+        fs::remove_file(folder.path().join("a.yaml")).unwrap();
+        assert!(notices(&mut watch).await, "goes");
     }
 }
