@@ -91,24 +91,24 @@ fn a_tun_that_somebody_deletes_ends_the_relay() {
     assert!(log.contains("the TUN device is gone"), "{log}");
 }
 
-/// Not root, no capability but CAP_NET_ADMIN; `/dev/net/tun` open to all as distributions have it.
+/// Not root, no capability but CAP_NET_ADMIN; `/dev/net/tun` open to all as distributions have it. The program is
+/// copied to where everybody may read it, wherever the checkout is.
 const NOBODY: &str = "
-    cp \"$1\" /tmp/culvert-relay && shift
-    mknod -m 666 /tmp/tun c 10 200
-    mount --bind /tmp/tun /dev/net/tun
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    cp \"$1\" /mnt/culvert-relay
+    shift
+    mknod -m 666 /mnt/tun c 10 200
+    mount --bind /mnt/tun /dev/net/tun
     exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --bounding-set=-all,+net_admin \
-        --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin -- /tmp/culvert-relay \"$@\"";
+        --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin -- /mnt/culvert-relay \"$@\"";
 
 #[test]
 fn cap_net_admin_is_enough() {
     let node = Node::new();
     node.share(&node.write("isp-a.yaml", &isp_a()));
     let before = node.picture();
-    let private_tmp =
-        format!("mount -t tmpfs tmpfs /tmp && mkdir -p {0} && mount --move /mnt {0}", node.folder.path().display());
-    let prepare = format!("mount --bind {} /mnt && {private_tmp}\n{NOBODY}", node.folder.path().display());
     for flags in [&[][..], &["--route-table", "7597"]] {
-        let relay = node.launch(&["unshare", "--mount", "sh", "-ec", &prepare, "sh"], flags).ready();
+        let relay = node.launch(&["unshare", "--mount", "sh", "-ec", NOBODY, "sh"], flags).ready();
         let status = std::fs::read_to_string(format!("/proc/{}/status", relay.id())).unwrap();
         assert!(status.contains("CapEff:\t0000000000001000") && status.contains("Uid:\t65534\t65534"), "{status}");
         node.send_udp("67.91.205.2:6600");
