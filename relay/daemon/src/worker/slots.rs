@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use engine::{HEADROOM, Packet};
 use rustix::io::{Errno, read};
 
-/// Packets per batch, at most.
-pub(super) const BATCH: usize = 64;
+/// Packets per batch, at most: few enough that their headers stay in the nearest cache between read and write (measured
+/// against the empty copy loop, to CE: 1.06 with 16, 1.09 with 32, 1.11 with 64).
+pub(super) const BATCH: usize = 16;
 
 /// A slot holds the largest IP packet behind its headroom. Its size is an odd number of cache lines, so that the headers
 /// of a batch do not compete for the same few sets of a cache. Memory that no packet reaches stays untouched.
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_full_at_64() {
+    fn a_full_batch_leaves_the_rest_for_the_next() {
         let (ours, theirs) = queue();
         let mut slots = Slots::new();
         for _ in 0..BATCH + 1 {
