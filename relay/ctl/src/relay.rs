@@ -1,6 +1,6 @@
 //! The engine that the relay runs, driven one packet at a time.
 
-use engine::{Counters, Defaults, Engine, Extras, HEADROOM, Now, Options, Packet, SLOT, Snapshot, Ttl, Verdict};
+use engine::{Defaults, Engine, Extras, HEADROOM, Memory, Now, Options, Packet, SLOT, Snapshot, Ttl, Verdict};
 use mape::Fleet;
 
 use crate::cli::RelayArgs;
@@ -23,10 +23,10 @@ pub(crate) struct Outcome<'r> {
 
 impl Relay {
     pub(crate) fn new(fleet: &Fleet, args: RelayArgs) -> Self {
-        let counters = Counters::new(1);
+        let memory = Memory::new(1, 0);
         let defaults = Defaults { ipv4_source: args.ipv4_source };
         Self {
-            snapshot: Snapshot::compile(fleet, &counters, &defaults),
+            snapshot: Snapshot::compile(fleet, &memory, &defaults),
             // A fixed secret: the same capture gives the same packets every time.
             engine: Engine::new(Options { ttl: Ttl::Engine, worker: 0, secret: 0 }),
             extras: Extras::new(),

@@ -47,7 +47,7 @@ impl Sample {
         let status = shared.status().clone();
         Self {
             ready: shared.is_ready(),
-            domains: shared.counters.read(),
+            domains: shared.memory.read(),
             workers: shared.workers(),
             links,
             tun: status.device.map(|device| device.tun.name).unwrap_or_default(),
@@ -88,7 +88,7 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use engine::{Count, Direction, DropReason, IcmpKind};
+    use engine::{Count, Direction, DropReason, IcmpKind, Kept};
     use mape::DomainName;
     use rustix::io::Errno;
 
@@ -105,6 +105,7 @@ mod tests {
             dropped: directions.into_iter().flat_map(all_reasons).collect(),
             icmp_sent: vec![(IcmpKind::Error, 1), (IcmpKind::EchoReply, 2)],
             icmp_suppressed: vec![(IcmpKind::Error, 3)],
+            reassembly: Kept { datagrams: 4, bytes: 5 },
         }
     }
 
@@ -128,6 +129,8 @@ mod tests {
         for line in [
             r#"culvert_forwarded_packets_total{direction="to_ce",domain="d7",namespace="isp"} 1"#,
             r#"culvert_forwarded_bytes_total{direction="from_ce",domain="d7",namespace="isp"} 100"#,
+            r#"culvert_reassembly_datagrams{domain="d7",namespace="isp"} 4"#,
+            r#"culvert_reassembly_bytes{domain="d7",namespace="isp"} 5"#,
             r#"culvert_dropped_packets_total{direction="from_ce",domain="d7",namespace="isp",reason="SpoofedSource"} 1"#,
             r#"culvert_icmp_sent_total{domain="d7",kind="echo_reply",namespace="isp"} 2"#,
             r#"culvert_icmp_suppressed_total{domain="d7",kind="error",namespace="isp"} 3"#,

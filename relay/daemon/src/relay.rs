@@ -67,7 +67,7 @@ impl Relay {
     ) -> Result<Self, Failure> {
         let queues = tun::create(&options.tun_name, shared.progress.len())?;
         let host = kernel.prepare(&options.tun_name, options.tun_queue_length).await?;
-        match Workers::start(queues, &shared.snapshot, &shared.progress, ended) {
+        match Workers::start(queues, &shared, ended) {
             Ok(workers) => Ok(Self { options, shared, host, workers, plan: Plan::default() }),
             Err(failure) => {
                 host.clean_up().await;
@@ -179,7 +179,7 @@ impl Relay {
 
     fn swap(&self, fleet: &Fleet) {
         let defaults = Defaults { ipv4_source: self.options.ipv4_source };
-        let snapshot = Snapshot::compile(fleet, &self.shared.counters, &defaults);
+        let snapshot = Snapshot::compile(fleet, &self.shared.memory, &defaults);
         self.shared.snapshot.store(Arc::new(snapshot));
     }
 

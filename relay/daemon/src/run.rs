@@ -78,6 +78,7 @@ async fn serve(
                 return Err(Failure::Broken(why.unwrap_or_default()));
             }
             _ = look.tick() => {
+                shared.expire_fragments();
                 let hung = watchdog.look(&shared.workers());
                 shared.status().hung = hung.suspects;
                 if !hung.lost.is_empty() {

@@ -1,15 +1,17 @@
 //! What the threads and the HTTP server share, and what of it they may look at.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
-use engine::{Counters, Snapshot};
+use engine::{Memory, Now, Snapshot};
 use jiff::Timestamp;
 use mape::{Fleet, Ipv4Net};
 
@@ -22,7 +24,9 @@ use crate::{
 pub(crate) struct Shared {
     /// What the workers forward by.
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(crate) counters: Counters,
+    pub(crate) memory: Memory,
+    /// What the packet path calls now is counted from here.
+    pub(crate) clock: Instant,
     /// One for each worker.
     pub(crate) progress: Vec<Arc<Progress>>,
     pub(crate) started: Timestamp,
@@ -80,17 +84,23 @@ pub(crate) struct Device {
 impl Shared {
     /// For this many workers; with no domain yet.
     pub(crate) fn new(workers: usize, paths: Vec<PathBuf>) -> Self {
-        let counters = Counters::new(workers);
-        let empty = Snapshot::compile(&Fleet::default(), &counters, &engine::Defaults::default());
+        let memory = Memory::new(workers, RandomState::new().hash_one(0));
+        let empty = Snapshot::compile(&Fleet::default(), &memory, &engine::Defaults::default());
         let status = Status { config: Config { paths, ..Config::default() }, ..Status::default() };
         Self {
             snapshot: Arc::new(ArcSwap::from_pointee(empty)),
-            counters,
+            memory,
+            clock: Instant::now(),
             progress: (0..workers).map(|_| Arc::default()).collect(),
             started: Timestamp::now(),
             ready: AtomicBool::new(false),
             status: Mutex::new(status),
         }
+    }
+
+    /// Forgets datagrams whose time is over: fragments do that too, but only when they come.
+    pub(crate) fn expire_fragments(&self) {
+        self.memory.expire(Now(self.clock.elapsed().as_nanos() as u64));
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -91,6 +91,15 @@ struct Counts {
     dropped: BTreeMap<&'static str, BTreeMap<&'static str, CountState>>,
     icmp_sent: BTreeMap<&'static str, u64>,
     icmp_suppressed: BTreeMap<&'static str, u64>,
+    reassembly: ReassemblyState,
+}
+
+/// Incomplete datagrams.
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct ReassemblyState {
+    datagrams: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -111,7 +120,7 @@ impl State {
     /// How things are now; `links` were read just before.
     pub(crate) fn read(shared: &Shared, links: Vec<LinkDrops>) -> Self {
         let status = shared.status().clone();
-        let counts = shared.counters.read();
+        let counts = shared.memory.read();
         let workers = shared.workers();
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -206,6 +215,7 @@ impl From<&DomainCount> for Counts {
             dropped,
             icmp_sent: counts.icmp_sent.iter().map(|(kind, count)| (kind.word(), *count)).collect(),
             icmp_suppressed: counts.icmp_suppressed.iter().map(|(kind, count)| (kind.word(), *count)).collect(),
+            reassembly: ReassemblyState { datagrams: counts.reassembly.datagrams, bytes: counts.reassembly.bytes },
         }
     }
 }

@@ -8,12 +8,10 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
-    time::Instant,
 };
 
-use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
-use engine::{Engine, Options, Snapshot, Ttl};
+use engine::{Engine, Options, Ttl};
 use rustix::{
     event::{EventfdFlags, eventfd},
     io::Errno,
@@ -22,6 +20,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     failure::{Failure, host},
+    shared::Shared,
     worker::Worker,
 };
 
@@ -35,18 +34,17 @@ impl Workers {
     /// Starts one thread for each queue. A thread that ends by itself says so on `ended`.
     pub(crate) fn start(
         queues: Vec<OwnedFd>,
-        snapshot: &Arc<ArcSwap<Snapshot>>,
-        progress: &[Arc<Progress>],
+        shared: &Shared,
         ended: &UnboundedSender<String>,
     ) -> Result<Self, Failure> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let stop = Arc::new(event.map_err(|error| host("no event descriptor", error))?);
-        let (clock, secret) = (Instant::now(), RandomState::new().hash_one(0));
+        let secret = RandomState::new().hash_one(0);
         let mut threads = Vec::with_capacity(queues.len());
-        for (number, (queue, progress)) in queues.into_iter().zip(progress).enumerate() {
+        for (number, (queue, progress)) in queues.into_iter().zip(&shared.progress).enumerate() {
             let engine = Engine::new(Options { ttl: Ttl::Kernel, worker: number, secret });
-            let (stop, snapshot) = (Arc::clone(&stop), Arc::clone(snapshot));
-            let worker = Worker::new(queue, stop, engine, snapshot, Arc::clone(progress), clock);
+            let (stop, snapshot) = (Arc::clone(&stop), Arc::clone(&shared.snapshot));
+            let worker = Worker::new(queue, stop, engine, snapshot, Arc::clone(progress), shared.clock);
             let farewell = Farewell { number, ended: ended.clone(), error: None };
             let thread = thread::Builder::new().name(format!("culvert-tun-{number}"));
             threads.push(thread.spawn(move || farewell.after(worker)).map_err(|error| host("no thread", error))?);

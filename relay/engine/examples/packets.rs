@@ -9,7 +9,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use engine::{Counters, Defaults, Engine, Extras, HEADROOM, Now, Options, Packet, Snapshot, Ttl, Verdict, wire};
+use engine::{Defaults, Engine, Extras, HEADROOM, Memory, Now, Options, Packet, Snapshot, Ttl, Verdict, wire};
 use mape::{DomainConfig, DomainName, Fleet, Ipv4Net, Ipv6Net, RuleConfig, Version, domain::MAX_RULES_PER_DOMAIN};
 
 const USAGE: &str = "packets <to-ce|from-ce> <udp|tcp> <rules: a power of two up to 65536> <packets: up to 65536>";
@@ -45,8 +45,8 @@ fn main() {
         })
         .collect();
 
-    let counters = Counters::new(1);
-    let snapshot = Snapshot::compile(&fleet, &counters, &Defaults::default());
+    let memory = Memory::new(1, 0);
+    let snapshot = Snapshot::compile(&fleet, &memory, &Defaults::default());
     let mut engine = Engine::new(Options { ttl: Ttl::Engine, worker: 0, secret: 0 });
     let mut extras = Extras::new();
     let mut verdicts = [Verdict::default(); BATCH];
@@ -56,7 +56,7 @@ fn main() {
         }
     });
 
-    let forwarded: u64 = counters.read().iter().flat_map(|domain| &domain.forwarded).map(|(_, c)| c.packets).sum();
+    let forwarded: u64 = memory.read().iter().flat_map(|domain| &domain.forwarded).map(|(_, c)| c.packets).sum();
     assert_eq!(forwarded, count as u64, "every packet is forwarded, or something else is measured");
     println!("allocations {}", allocated.count_total);
 }

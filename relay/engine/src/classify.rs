@@ -1,6 +1,8 @@
 //! The first look at packets: IPv4 goes to CEs, IPv6 comes from them; plain ones by the express way, run by run.
 
-use crate::{Direction, DropReason, Packet, Verdict, engine::Visit, from_ce, to_ce};
+use crate::{
+    Count, Direction, DropReason, Outcome, Packet, Verdict, engine::Visit, fragments::Waiting, from_ce, to_ce,
+};
 
 /// Judges a batch.
 pub(crate) fn classify(visit: &mut Visit<'_>, batch: &mut [Packet<'_>], verdicts: &mut [Verdict]) {
@@ -44,7 +46,31 @@ fn run<'b>(
 /// The way of any packet.
 fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>, cause: usize) -> Verdict {
     visit.cause = cause;
-    visit.length = packet.unpadded_length();
+    visit.load = Count::one(packet.unpadded_length());
+    let mut verdict = judge_one(visit, packet);
+    while let Some(mut next) = visit.released.pop_front() {
+        let found = judge_released(visit, &mut next);
+        if verdict.outcome == Outcome::Joined {
+            verdict = found.elsewhere();
+        }
+    }
+    verdict
+}
+
+/// A packet that the present one set free, or the datagram that it completed: what leaves becomes extras.
+#[cold]
+fn judge_released(visit: &mut Visit<'_>, waiting: &mut Waiting) -> Verdict {
+    visit.load = waiting.load;
+    let mut packet = waiting.packet();
+    let before = visit.extras.count();
+    let verdict = judge_one(visit, &mut packet);
+    if verdict.leaves() {
+        visit.extras.insert(before, visit.cause, packet.bytes());
+    }
+    verdict
+}
+
+fn judge_one(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
     match packet.version() {
         _ if packet.bytes().is_empty() => visit.dropped(None, Direction::ToCe, DropReason::Truncated, false),
         4 => to_ce::full(visit, packet),

@@ -1,16 +1,16 @@
 //! Counters by domain, direction and outcome. Each worker writes its own, plainly; a reader adds them up.
 
 use std::{
-    collections::BTreeMap,
+    ops::AddAssign,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 use mape::DomainName;
 
-use crate::{DropReason, limits::Bucket};
+use crate::DropReason;
 
 /// Which way a packet crosses the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,15 +39,20 @@ pub enum IcmpKind {
     Error,
     /// An answer to an echo request.
     EchoReply,
+    /// An ICMPv6 error about a tunnel packet, told to the sender of the inner packet.
+    RelayedError,
 }
 
 impl IcmpKind {
+    const ALL: [Self; 3] = [Self::Error, Self::EchoReply, Self::RelayedError];
+
     /// Its metric label.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::EchoReply => "echo_reply",
+            Self::RelayedError => "relayed_error",
         }
     }
 }
@@ -58,6 +63,31 @@ pub struct Count {
     /// How many.
     pub packets: u64,
     /// How large together.
+    pub bytes: u64,
+}
+
+impl Count {
+    /// One packet.
+    #[inline(always)]
+    pub(crate) fn one(bytes: usize) -> Self {
+        Self { packets: 1, bytes: bytes as u64 }
+    }
+}
+
+impl AddAssign for Count {
+    #[inline(always)]
+    fn add_assign(&mut self, more: Self) {
+        self.packets = self.packets.wrapping_add(more.packets);
+        self.bytes = self.bytes.wrapping_add(more.bytes);
+    }
+}
+
+/// Incomplete datagrams that a domain keeps now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// How many.
+    pub datagrams: u64,
+    /// Memory of their fragments, as `maxDatagrams` bounds it.
     pub bytes: u64,
 }
 
@@ -74,51 +104,8 @@ pub struct DomainCount {
     pub icmp_sent: Vec<(IcmpKind, u64)>,
     /// ICMP messages that a rate limit held back.
     pub icmp_suppressed: Vec<(IcmpKind, u64)>,
-}
-
-/// The counters of all domains for all workers. They outlive snapshots: a domain that stays keeps its counts.
-#[derive(Debug)]
-pub struct Counters {
-    workers: usize,
-    domains: Mutex<BTreeMap<DomainName, Arc<DomainCounters>>>,
-    unattributed: Arc<DomainCounters>,
-}
-
-impl Counters {
-    /// Counters for this many workers.
-    #[must_use]
-    pub fn new(workers: usize) -> Self {
-        let nobody = DomainName { namespace: String::new(), name: String::new() };
-        let unattributed = Arc::new(DomainCounters::new(nobody, workers));
-        Self { workers, domains: Mutex::default(), unattributed }
-    }
-
-    /// What every domain has counted so far, by namespace and name; packets of no domain first.
-    #[must_use]
-    pub fn read(&self) -> Vec<DomainCount> {
-        let domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::once(&self.unattributed).chain(domains.values()).map(|domain| domain.read()).collect()
-    }
-
-    /// The counters for these domains, new ones where needed; those of domains no longer named are forgotten.
-    pub(crate) fn register<'n>(&self, names: impl Iterator<Item = &'n DomainName>) -> Vec<Arc<DomainCounters>> {
-        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = BTreeMap::new();
-        let registered = names
-            .map(|name| {
-                let known = domains.get(name).cloned();
-                let counters = known.unwrap_or_else(|| Arc::new(DomainCounters::new(name.clone(), self.workers)));
-                kept.insert(name.clone(), Arc::clone(&counters));
-                counters
-            })
-            .collect();
-        *domains = kept;
-        registered
-    }
-
-    pub(crate) fn unattributed(&self) -> Arc<DomainCounters> {
-        Arc::clone(&self.unattributed)
-    }
+    /// What waits for further fragments.
+    pub reassembly: Kept,
 }
 
 /// Outcomes a direction can have: forwarded, and up to 31 drop reasons.
@@ -127,19 +114,16 @@ const OUTCOMES: usize = 32;
 /// The place of forwarded packets; drop reasons have their numbers.
 const FORWARDED: u8 = 0;
 
-/// One domain's counters, and the buckets that all workers share.
+/// One domain's counters.
 #[derive(Debug)]
 pub(crate) struct DomainCounters {
-    name: DomainName,
     workers: Arc<[Block]>,
-    pub(crate) errors: Bucket,
-    pub(crate) echo: Bucket,
 }
 
 impl DomainCounters {
-    fn new(name: DomainName, workers: usize) -> Self {
-        let workers = (0..workers).map(|_| Block::default()).collect();
-        Self { name, workers, errors: Bucket::default(), echo: Bucket::default() }
+    /// For this many writers.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { workers: (0..workers).map(|_| Block::default()).collect() }
     }
 
     /// Each worker's cells.
@@ -147,18 +131,18 @@ impl DomainCounters {
         Arc::clone(&self.workers)
     }
 
-    pub(crate) fn dropped(&self, worker: usize, direction: Direction, reason: DropReason, bytes: usize) {
-        self.workers[worker].outcomes[direction as usize][usize::from(reason.number()) % OUTCOMES].add(bytes);
+    pub(crate) fn dropped(&self, worker: usize, direction: Direction, reason: DropReason, load: Count) {
+        self.workers[worker].outcomes[direction as usize][usize::from(reason.number()) % OUTCOMES].add(load);
     }
 
     /// Counts an ICMP message of the relay's own: sent, or held back by a limit.
     pub(crate) fn icmp(&self, worker: usize, kind: IcmpKind, sent: bool) {
-        self.workers[worker].icmp[kind as usize][usize::from(sent)].add(0);
+        self.workers[worker].icmp[kind as usize][usize::from(sent)].add(Count::one(0));
     }
 
-    fn read(&self) -> DomainCount {
+    /// What was counted for the domain of this name.
+    pub(crate) fn read(&self, name: &DomainName, reassembly: Kept) -> DomainCount {
         let directions = [Direction::ToCe, Direction::FromCe];
-        let kinds = [IcmpKind::Error, IcmpKind::EchoReply];
         let outcome = |direction: Direction, number: u8| {
             self.sum(|block| &block.outcomes[direction as usize][usize::from(number)]).filter(|c| c.packets > 0)
         };
@@ -170,21 +154,23 @@ impl DomainCounters {
             let counted = move |reason: DropReason| Some((way, reason, outcome(way, reason.number())?));
             DropReason::ALL.into_iter().filter_map(counted)
         });
-        let said = |sent: bool| kinds.into_iter().filter_map(move |kind| Some((kind, icmp(kind, sent)?.packets)));
+        let said =
+            |sent: bool| IcmpKind::ALL.into_iter().filter_map(move |kind| Some((kind, icmp(kind, sent)?.packets)));
         DomainCount {
-            name: self.name.clone(),
+            name: name.clone(),
             forwarded: forwarded.collect(),
             dropped: dropped.collect(),
             icmp_sent: said(true).collect(),
             icmp_suppressed: said(false).collect(),
+            reassembly,
         }
     }
 
     fn sum<'c>(&'c self, cell: impl Fn(&'c Block) -> &'c Cell) -> Option<Count> {
-        self.workers
-            .iter()
-            .map(|block| cell(block).read())
-            .reduce(|a, b| Count { packets: a.packets.wrapping_add(b.packets), bytes: a.bytes.wrapping_add(b.bytes) })
+        self.workers.iter().map(|block| cell(block).read()).reduce(|mut sum, count| {
+            sum += count;
+            sum
+        })
     }
 }
 
@@ -193,13 +179,13 @@ impl DomainCounters {
 #[repr(align(128))]
 pub(crate) struct Block {
     outcomes: [[Cell; OUTCOMES]; 2],
-    icmp: [[Cell; 2]; 2],
+    icmp: [[Cell; 2]; 3],
 }
 
 impl Block {
     #[inline(always)]
-    pub(crate) fn forwarded(&self, direction: Direction, bytes: usize) {
-        self.outcomes[direction as usize][usize::from(FORWARDED)].add(bytes);
+    pub(crate) fn forwarded(&self, direction: Direction, load: Count) {
+        self.outcomes[direction as usize][usize::from(FORWARDED)].add(load);
     }
 }
 
@@ -212,9 +198,9 @@ struct Cell {
 
 impl Cell {
     #[inline]
-    fn add(&self, bytes: usize) {
-        self.packets.store(self.packets.load(Relaxed).wrapping_add(1), Relaxed);
-        self.bytes.store(self.bytes.load(Relaxed).wrapping_add(bytes as u64), Relaxed);
+    fn add(&self, load: Count) {
+        self.packets.store(self.packets.load(Relaxed).wrapping_add(load.packets), Relaxed);
+        self.bytes.store(self.bytes.load(Relaxed).wrapping_add(load.bytes), Relaxed);
     }
 
     fn read(&self) -> Count {

@@ -1,10 +1,14 @@
 //! The loop over a batch.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    Direction, DropReason, Extras, IcmpKind, Now, Outcome, Packet, Snapshot, Verdict, classify::classify,
-    counters::DomainCounters, limits::Bucket, snapshot::DomainEntry,
+    Count, Direction, DropReason, Extras, IcmpKind, Now, Outcome, Packet, Snapshot, Verdict,
+    classify::classify,
+    fragments::{Step, Waiting},
+    limits::Bucket,
+    memory::DomainMemory,
+    snapshot::DomainEntry,
 };
 
 /// What an engine is built for.
@@ -12,7 +16,7 @@ use crate::{
 pub struct Options {
     /// Who takes the one TTL that a packet loses here.
     pub ttl: Ttl,
-    /// Which of the [`Counters`](crate::Counters)' workers this is, from 0.
+    /// Which of the [`Memory`](crate::Memory)'s workers this is, from 0.
     pub worker: usize,
     /// A secret that makes fragment identifications unpredictable.
     pub secret: u64,
@@ -33,20 +37,22 @@ pub struct Engine {
     pub(crate) options: Options,
     /// How many packets were cut so far: with the secret it makes identifications.
     pub(crate) cut: u64,
+    /// Empty between packets.
+    released: VecDeque<Waiting>,
 }
 
 impl Engine {
     /// An engine that has seen nothing yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, cut: 0 }
+        Self { options, cut: 0, released: VecDeque::new() }
     }
 
     /// Judges each packet of `batch` at the moment `now`, edits it in place, and writes its verdict to the same place
     /// in `verdicts`, which must be as long; `extras` is cleared first.
     ///
     /// # Panics
-    /// If `verdicts` is shorter than `batch`, or this worker is none of the snapshot's counters': the driver's mistake.
+    /// If `verdicts` is shorter than `batch`, or this worker is none of the snapshot's memory's: the driver's mistake.
     pub fn process(
         &mut self,
         snapshot: &Snapshot,
@@ -57,7 +63,16 @@ impl Engine {
     ) {
         extras.clear();
         let verdicts = &mut verdicts[..batch.len()];
-        let mut visit = Visit { options: self.options, cut: &mut self.cut, snapshot, now, extras, cause: 0, length: 0 };
+        let mut visit = Visit {
+            options: self.options,
+            cut: &mut self.cut,
+            released: &mut self.released,
+            snapshot,
+            now,
+            extras,
+            cause: 0,
+            load: Count::default(),
+        };
         classify(&mut visit, batch, verdicts);
     }
 }
@@ -67,13 +82,15 @@ pub(crate) struct Visit<'v> {
     pub(crate) options: Options,
     /// How many packets were cut so far.
     pub(crate) cut: &'v mut u64,
+    /// Packets that this one set free, to be judged after it; a datagram that it completed comes first.
+    pub(crate) released: &'v mut VecDeque<Waiting>,
     pub(crate) snapshot: &'v Snapshot,
     pub(crate) now: Now,
     pub(crate) extras: &'v mut Extras,
     /// The packet's place in the batch.
     pub(crate) cause: usize,
-    /// How long it was when it came, for the byte counters. Neither is kept up on the express way.
-    pub(crate) length: usize,
+    /// What it is counted as: the packets that it came in, and their bytes. Neither is kept up on the express way.
+    pub(crate) load: Count,
 }
 
 impl<'v> Visit<'v> {
@@ -90,7 +107,7 @@ impl<'v> Visit<'v> {
     }
 
     pub(crate) fn count_forwarded(&self, domain: u32, direction: Direction) {
-        self.domain(domain).count_forwarded(self.options.worker, direction, self.length);
+        self.domain(domain).count_forwarded(self.options.worker, direction, self.load);
     }
 
     #[inline(always)]
@@ -107,13 +124,13 @@ impl<'v> Visit<'v> {
         reason: DropReason,
         reply: bool,
     ) -> Verdict {
-        self.counters(domain).dropped(self.options.worker, direction, reason, self.length);
+        self.memory(domain).counters.dropped(self.options.worker, direction, reason, self.load);
         Verdict::new(Outcome::Drop { reason, reply }, domain, direction)
     }
 
     #[cold]
     pub(crate) fn punted(&self, domain: Option<u32>, direction: Direction, reason: DropReason) -> Verdict {
-        self.counters(domain).dropped(self.options.worker, direction, reason, self.length);
+        self.memory(domain).counters.dropped(self.options.worker, direction, reason, self.load);
         Verdict::new(Outcome::Punt(reason), domain, direction)
     }
 
@@ -123,20 +140,31 @@ impl<'v> Visit<'v> {
         Verdict::new(Outcome::Emit, Some(domain), Direction::FromCe)
     }
 
-    /// Whether the relay may say something of its own for this domain now; counted either way.
+    /// A fragment that waits for others, or has completed a datagram which comes next: counted once their fate is known.
     #[cold]
-    pub(crate) fn may_say(&self, domain: u32, kind: IcmpKind) -> bool {
+    pub(crate) fn waits(&self, domain: u32, direction: Direction, step: Step) -> Verdict {
+        match step {
+            Step::Drop(reason) => self.dropped(Some(domain), direction, reason, false),
+            Step::Held => Verdict::new(Outcome::Hold, Some(domain), direction),
+            Step::Joined => Verdict::new(Outcome::Joined, Some(domain), direction),
+        }
+    }
+
+    /// Whether the relay may say something of its own for this domain to this destination now; counted either way.
+    #[cold]
+    pub(crate) fn may_say(&self, domain: u32, kind: IcmpKind, destination: [u64; 2]) -> bool {
         let entry = self.domain(domain);
         let (bucket, rate): (&Bucket, u32) = match kind {
-            IcmpKind::Error => (&entry.counters.errors, entry.errors_per_second),
-            IcmpKind::EchoReply => (&entry.counters.echo, entry.echo_per_second),
+            IcmpKind::Error | IcmpKind::RelayedError => (&entry.memory.errors, entry.errors_per_second),
+            IcmpKind::EchoReply => (&entry.memory.echo, entry.echo_per_second),
         };
-        let allowed = bucket.take(rate, self.now);
-        entry.counters.icmp(self.options.worker, kind, allowed);
+        let listener = self.snapshot.destinations.bucket(destination, kind == IcmpKind::EchoReply);
+        let allowed = bucket.take(rate, self.now) && listener.take(rate, self.now);
+        entry.memory.counters.icmp(self.options.worker, kind, allowed);
         allowed
     }
 
-    fn counters(&self, domain: Option<u32>) -> &Arc<DomainCounters> {
-        domain.map_or(&self.snapshot.unattributed, |index| &self.domain(index).counters)
+    fn memory(&self, domain: Option<u32>) -> &Arc<DomainMemory> {
+        domain.map_or(&self.snapshot.unattributed, |index| &self.domain(index).memory)
     }
 }

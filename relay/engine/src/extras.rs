@@ -4,7 +4,14 @@
 #[derive(Debug, Default)]
 pub struct Extras {
     bytes: Vec<u8>,
-    packets: Vec<(usize, usize)>,
+    packets: Vec<Extra>,
+}
+
+#[derive(Debug)]
+struct Extra {
+    cause: usize,
+    start: usize,
+    end: usize,
 }
 
 impl Extras {
@@ -16,9 +23,7 @@ impl Extras {
 
     /// The packets in the order they leave, each with the place in the batch of the packet that caused it.
     pub fn packets(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let ends = self.packets.iter().map(|(_, end)| *end);
-        let starts = std::iter::once(0).chain(ends);
-        starts.zip(&self.packets).map(|(start, (cause, end))| (*cause, &self.bytes[start..*end]))
+        self.packets.iter().map(|extra| (extra.cause, &self.bytes[extra.start..extra.end]))
     }
 
     pub(crate) fn clear(&mut self) {
@@ -28,9 +33,21 @@ impl Extras {
 
     /// Adds a packet made of `parts`.
     pub(crate) fn push(&mut self, cause: usize, parts: &[&[u8]]) {
+        let start = self.bytes.len();
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
-        self.packets.push((cause, self.bytes.len()));
+        self.packets.push(Extra { cause, start, end: self.bytes.len() });
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Adds a packet before all those that were added since there were `place`.
+    pub(crate) fn insert(&mut self, place: usize, cause: usize, packet: &[u8]) {
+        self.push(cause, &[packet]);
+        self.packets[place..].rotate_right(1);
     }
 }

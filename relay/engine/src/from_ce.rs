@@ -3,6 +3,7 @@
 use crate::{
     Direction, DropReason, Packet, Verdict,
     engine::Visit,
+    fragments::{self, Step},
     hairpin::{Turning, hairpin},
     icmp::{self, Back},
     wire::{Ipv4, protocol},
@@ -32,9 +33,10 @@ pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
         Ok(inner) => inner,
         Err(reason) => return visit.dropped(Some(outer.domain), Direction::FromCe, reason, false),
     };
-    match check_source(visit.snapshot, &outer, &inner, payload) {
+    match check_source(visit, packet.bytes(), &outer, &inner) {
         Ok(domain) => pass(visit, packet, &outer, &inner, domain),
-        Err(denied) => deny(visit, packet, &outer, &inner, denied),
+        Err(Denied { domain, step: Step::Drop(reason) }) => deny(visit, packet, &outer, &inner, domain, reason),
+        Err(Denied { domain, step }) => visit.waits(domain, Direction::FromCe, step),
     }
 }
 
@@ -48,7 +50,8 @@ fn pass(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &I
     };
     let back = Back::Tunnel { relay: outer.relay, ce: outer.source };
     if let Some(found) = visit.snapshot.tables.find(inner.destination) {
-        return hairpin(visit, packet, inner, &Turning { from: domain, found, tos, back });
+        let turning = Turning { from: domain, found, tos, back, tunnel: [outer.source, outer.relay], at: outer.at };
+        return hairpin(visit, packet, inner, &turning);
     }
     if visit.engine_takes_ttl() && inner.ttl <= 1 {
         let reply = icmp::time_exceeded(visit, packet, inner, domain, back);
@@ -60,16 +63,24 @@ fn pass(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &I
 /// Counts a packet that is not from where it claims, and tells whoever sent it, if that helps: silent drops are what
 /// operators of such relays suffer from most. RFC 7597 §8.1 would have it dropped without a word.
 #[cold]
-fn deny(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &Ipv4, denied: Denied) -> Verdict {
-    let Denied { domain, reason } = denied;
-    let tells = reason != DropReason::FragmentsDisabled && visit.domain(domain).answer_source_check;
+fn deny(
+    visit: &Visit<'_>,
+    packet: &mut Packet<'_>,
+    outer: &Outer,
+    inner: &Ipv4,
+    domain: u32,
+    reason: DropReason,
+) -> Verdict {
+    use DropReason::{NoPort, NoRule, ReservedPort, SpoofedSource};
+    let is_about_source = matches!(reason, NoRule | NoPort | ReservedPort | SpoofedSource);
+    let tells = is_about_source && visit.domain(domain).answer_source_check;
     let payload = packet.bytes().get(outer.at..outer.end).unwrap_or_default();
     let reply = tells && icmp::may_report(payload, inner) && icmp::source_failed(visit, packet, outer, domain);
     visit.dropped(Some(domain), Direction::FromCe, reason, reply)
 }
 
 #[cold]
-fn not_a_tunnel_packet(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Verdict {
+fn not_a_tunnel_packet(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Verdict {
     if outer.next_header == protocol::ICMPV6 {
         return icmp::to_relay(visit, packet, outer);
     }
@@ -77,13 +88,26 @@ fn not_a_tunnel_packet(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer
 }
 
 #[cold]
-fn stop(visit: &Visit<'_>, packet: &mut Packet<'_>, stopped: Stopped) -> Verdict {
+fn stop(visit: &mut Visit<'_>, packet: &mut Packet<'_>, stopped: Stopped) -> Verdict {
     match stopped {
         Stopped::NotForRelay => visit.punted(None, Direction::FromCe, DropReason::NotForRelay),
         Stopped::Drop(domain, reason) => visit.dropped(domain, Direction::FromCe, reason, false),
+        Stopped::Fragment { outer, named } => join(visit, packet, &outer, named),
         Stopped::BadOption { outer, pointer, silent } => {
-            let reply = !silent && icmp::parameter_problem(visit, packet, &outer, pointer);
+            let reply = !silent && icmp::bad_option(visit, packet, &outer, pointer);
             visit.dropped(Some(outer.domain), Direction::FromCe, DropReason::UnsupportedHeader, reply)
+        }
+    }
+}
+
+#[cold]
+fn join(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, named: usize) -> Verdict {
+    match fragments::join_outer(visit, packet.bytes(), outer, named) {
+        Ok(true) => visit.waits(outer.domain, Direction::FromCe, Step::Joined),
+        Ok(false) => visit.waits(outer.domain, Direction::FromCe, Step::Held),
+        Err(refused) => {
+            let reply = refused.pointer.is_some_and(|pointer| icmp::bad_field(visit, packet, outer, pointer));
+            visit.dropped(Some(outer.domain), Direction::FromCe, refused.reason, reply)
         }
     }
 }

@@ -3,12 +3,14 @@
 use crate::{
     Direction, DropReason, Packet, Verdict,
     engine::Visit,
+    fragments::{self, Fragment, Stage, Step},
     icmp::{self, Back},
     tables::Found,
     to_ce::{
         choose_ce::choose_ce,
+        domain_of,
         encapsulate::{Crossing, encapsulate},
-        find_port::{Side, find_port},
+        find_port::{Flow, Side, find_port},
     },
     wire::Ipv4,
 };
@@ -23,6 +25,10 @@ pub(crate) struct Turning<'t> {
     pub(crate) tos: u8,
     /// The way back to the CE that sent it.
     pub(crate) back: Back,
+    /// The outer source and destination that it came with.
+    pub(crate) tunnel: [[u64; 2]; 2],
+    /// How many bytes of outer headers stood before it.
+    pub(crate) at: usize,
 }
 
 /// Sends the IPv4 packet that `packet` now is to the CE of its destination. What fails is counted from the CE, for its
@@ -35,7 +41,7 @@ pub(crate) fn hairpin(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ip
             visit.count_forwarded(to, Direction::ToCe);
             visit.forwarded(from, Direction::FromCe)
         }
-        Err(Failure { reason, mtu }) => {
+        Err(Failure { step: Step::Drop(reason), mtu }) => {
             let reply = match reason {
                 DropReason::TtlExpired => icmp::time_exceeded(visit, packet, inner, from, turning.back),
                 DropReason::TooBig => icmp::too_big(visit, packet, inner, from, turning.back, mtu),
@@ -43,18 +49,19 @@ pub(crate) fn hairpin(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ip
             };
             visit.dropped(Some(from), Direction::FromCe, reason, reply)
         }
+        Err(Failure { step, .. }) => visit.waits(from, Direction::FromCe, step),
     }
 }
 
 /// Why it did not get there, and what would have fitted the tunnel.
 struct Failure {
-    reason: DropReason,
+    step: Step,
     mtu: usize,
 }
 
 impl From<DropReason> for Failure {
     fn from(reason: DropReason) -> Self {
-        Self { reason, mtu: 0 }
+        Self { step: reason.into(), mtu: 0 }
     }
 }
 
@@ -68,15 +75,45 @@ fn turn(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, turning: &
     if inner.ttl <= 1 {
         return Err(DropReason::TtlExpired.into());
     }
-    let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
-    let flow = find_port(inner, payload, Side::Destination);
-    let (rule, ce) = choose_ce(&visit.snapshot.tables, turning.found, inner.destination, flow.port)?;
+    let flow = match inner.is_fragment() {
+        true => fragment_flow(visit, packet, inner, turning)?,
+        false => {
+            let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
+            find_port(inner, payload, Side::Destination)
+        }
+    };
+    let (rule, ce) = choose_ce(&visit.snapshot.tables, turning.found, inner.destination, &flow)?;
     let to = visit.domain(rule.domain);
     if !to.hairpin {
         return Err(DropReason::HairpinDisabled.into());
     }
     let mss_limit = from.mss_limit.into_iter().chain(to.mss_limit).min();
     let crossing = Crossing { ce, ports: flow.ports, mss_limit, tos: turning.tos, take_ttl: true };
-    encapsulate(visit, packet, inner, to, &crossing).map_err(|reason| Failure { reason, mtu: to.payload_mtu })?;
+    let mtu = to.payload_mtu;
+    encapsulate(visit, packet, inner, to, &crossing).map_err(|reason| Failure { step: reason.into(), mtu })?;
     Ok(rule.domain)
+}
+
+/// The flow of a fragment, where it takes a port to find its CE. The domain of its sender keeps it meanwhile.
+fn fragment_flow(
+    visit: &mut Visit<'_>,
+    packet: &Packet<'_>,
+    inner: &Ipv4,
+    turning: &Turning<'_>,
+) -> Result<Flow, Failure> {
+    if !turning.found.needs_port() {
+        return Ok(Flow::NONE);
+    }
+    let to = visit.domain(domain_of(&visit.snapshot.tables, turning.found, || None));
+    let mtu = to.payload_mtu;
+    let fragment = Fragment {
+        stage: Stage::Hairpin,
+        inner,
+        original: packet.with_stripped(turning.at),
+        at: turning.at,
+        tunnel: turning.tunnel,
+        tos: Some(turning.tos),
+        mtu: Some(mtu),
+    };
+    fragments::place(visit, turning.from, to.reassembly_v4, &fragment).map_err(|step| Failure { step, mtu })
 }

@@ -9,10 +9,12 @@ use crate::{
     wire::{FRAGMENT_OFFSET, Ipv4, protocol},
 };
 
+mod quote;
+mod relayed;
 mod v4;
 mod v6;
 
-pub(crate) use v6::{parameter_problem, source_failed, to_relay};
+pub(crate) use v6::{bad_field, bad_option, source_failed, to_relay};
 
 /// The way to who sent the packet that an ICMPv4 error is about.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,16 @@ pub(crate) enum Back {
     Internet,
     /// A CE: through the tunnel, from the BR address that it sent to.
     Tunnel { relay: [u64; 2], ce: [u64; 2] },
+}
+
+impl Back {
+    /// Who is sent the error, for the rate limit.
+    fn listener(self, inner: &Ipv4) -> [u64; 2] {
+        match self {
+            Self::Internet => [0, inner.source.into()],
+            Self::Tunnel { ce, .. } => ce,
+        }
+    }
 }
 
 /// Turns the IPv4 packet that `packet` is into a Time Exceeded about it, unless that must not be. Says which.

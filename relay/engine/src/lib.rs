@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A driver compiles a [`mape::Fleet`] into a [`Snapshot`], puts what it reads into [`Packet`]s, calls
-//! [`Engine::process`], and writes what is left in those buffers and in [`Extras`], as the [`Verdict`]s say.
+//! [`Engine::process`], and writes what is left in those buffers and in [`Extras`], as the [`Verdict`]s say. What
+//! outlives packets and snapshots is in a [`Memory`] that all workers share.
 //! Time is an argument. The same packet gets the same verdict at any batch size.
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod from_ce;
 mod hairpin;
 mod icmp;
 mod limits;
+mod memory;
 mod mss;
 mod packet;
 mod plain;
@@ -30,10 +32,11 @@ mod to_ce;
 mod verdict;
 pub mod wire;
 
-pub use counters::{Count, Counters, Direction, DomainCount, IcmpKind};
+pub use counters::{Count, Direction, DomainCount, IcmpKind, Kept};
 pub use engine::{Engine, Options, Ttl};
 pub use extras::Extras;
 pub use limits::Now;
+pub use memory::Memory;
 pub use packet::{HEADROOM, Packet, SLOT};
 pub use reason::DropReason;
 pub use snapshot::{Defaults, Snapshot};

@@ -10,7 +10,7 @@ const MAXIMUM_SEGMENT_SIZE: u8 = 2;
 /// Lowers the option in the TCP packet `packet`, if it is a SYN that has one above `limit`.
 #[inline(always)]
 pub(crate) fn clamp(packet: &mut [u8], inner: &Ipv4, limit: Option<u16>) {
-    let Some(limit) = limit else { return };
+    let Some(limit) = limit.filter(|_| !inner.is_later_fragment()) else { return };
     let Some(segment) = packet.get_mut(inner.header..inner.total) else { return };
     if segment.get(13).is_some_and(|flags| flags & SYN != 0) {
         clamp_syn(segment, limit);

@@ -51,6 +51,12 @@ impl<'b> Packet<'b> {
         self.bytes().first().map_or(0, |byte| byte >> 4)
     }
 
+    /// The packet as it was before `count` bytes were stripped off its front.
+    pub(crate) fn with_stripped(&self, count: usize) -> &[u8] {
+        let (start, length) = self.place();
+        &self.buffer[start - count..start + length]
+    }
+
     /// The length without link padding, as the header has it.
     pub(crate) fn unpadded_length(&self) -> usize {
         let claimed = match (self.version(), self.bytes()) {

@@ -37,7 +37,7 @@ pub enum DropReason {
     BadEcn = 13,
     /// CE to CE, where the domain forbids it.
     HairpinDisabled = 14,
-    /// A fragment where fragments are not put together.
+    /// A fragment of a datagram that needs them all, where `reassembly` is disabled.
     FragmentsDisabled = 15,
     /// IPv6 that is not for the relay: not to a BR address, or neighbour discovery (passed on, not dropped, where a
     /// host is there to take it).
@@ -46,11 +46,27 @@ pub enum DropReason {
     RateLimited = 17,
     /// ICMPv6 to the BR address that the relay does not serve.
     UnsupportedIcmp = 18,
+    /// A fragment that can be no part of a datagram: empty, ragged, or past 65,535 bytes (RFC 791 §3.2, RFC 8200 §4.5).
+    BadFragment = 19,
+    /// A first TCP fragment too short to show its flags (RFC 1858 §3.2.1).
+    TinyFragment = 20,
+    /// A fragment that overlaps or contradicts others of its datagram (RFC 3128, RFC 5722).
+    FragmentOverlap = 21,
+    /// A fragment that the relay has already, byte for byte.
+    DuplicateFragment = 22,
+    /// The other fragments did not come in time.
+    ReassemblyTimeout = 23,
+    /// More incomplete datagrams than `reassembly.maxDatagrams`: the oldest of who had most went.
+    ReassemblyFull = 24,
+    /// An ICMPv6 error about a packet that the relay cannot have sent.
+    ForgedIcmp = 25,
+    /// An ICMPv6 error about a tunnel packet of ours that has nothing to say to the inner source (RFC 2473 §8.3).
+    IcmpNotRelayed = 26,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::Truncated,
         Self::BadHeader,
         Self::BadChecksum,
@@ -69,6 +85,14 @@ impl DropReason {
         Self::NotForRelay,
         Self::RateLimited,
         Self::UnsupportedIcmp,
+        Self::BadFragment,
+        Self::TinyFragment,
+        Self::FragmentOverlap,
+        Self::DuplicateFragment,
+        Self::ReassemblyTimeout,
+        Self::ReassemblyFull,
+        Self::ForgedIcmp,
+        Self::IcmpNotRelayed,
     ];
 
     /// Its number: 1 and up, the BPF counter index.
@@ -99,6 +123,14 @@ impl DropReason {
             Self::NotForRelay => "NotForRelay",
             Self::RateLimited => "RateLimited",
             Self::UnsupportedIcmp => "UnsupportedIcmp",
+            Self::BadFragment => "BadFragment",
+            Self::TinyFragment => "TinyFragment",
+            Self::FragmentOverlap => "FragmentOverlap",
+            Self::DuplicateFragment => "DuplicateFragment",
+            Self::ReassemblyTimeout => "ReassemblyTimeout",
+            Self::ReassemblyFull => "ReassemblyFull",
+            Self::ForgedIcmp => "ForgedIcmp",
+            Self::IcmpNotRelayed => "IcmpNotRelayed",
         }
     }
 }

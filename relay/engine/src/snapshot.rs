@@ -4,12 +4,13 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use mape::{
     Domain, DomainName, Fleet,
-    options::{Answer, DscpFromCe, DscpToCe, Fragmentation, SourceCheck, Toggle},
+    options::{Answer, DscpFromCe, DscpToCe, Fragmentation, ReassemblyV4, SourceCheck, TUNNEL_OVERHEAD, Toggle},
 };
 
 use crate::{
-    Counters, Direction,
-    counters::{Block, DomainCounters},
+    Count, Direction, Memory,
+    counters::Block,
+    memory::{Destinations, DomainMemory},
     tables::Tables,
     wire,
 };
@@ -33,7 +34,8 @@ impl Default for Defaults {
 pub struct Snapshot {
     pub(crate) tables: Tables,
     pub(crate) domains: Vec<DomainEntry>,
-    pub(crate) unattributed: Arc<DomainCounters>,
+    pub(crate) unattributed: Arc<DomainMemory>,
+    pub(crate) destinations: Arc<Destinations>,
     names: Vec<DomainName>,
     relays: RelayAddresses,
 }
@@ -41,13 +43,21 @@ pub struct Snapshot {
 impl Snapshot {
     /// Compiles a fleet. It cannot fail: [`Fleet::new`] has checked everything.
     #[must_use]
-    pub fn compile(fleet: &Fleet, counters: &Counters, defaults: &Defaults) -> Self {
+    pub fn compile(fleet: &Fleet, memory: &Memory, defaults: &Defaults) -> Self {
         let names: Vec<DomainName> = fleet.domains().iter().map(|domain| domain.name().clone()).collect();
-        let blocks = counters.register(names.iter());
-        let entry = |(domain, counters)| DomainEntry::new(domain, counters, defaults);
-        let domains: Vec<DomainEntry> = fleet.domains().iter().zip(blocks).map(entry).collect();
+        let memories =
+            memory.register(fleet.domains().iter().map(|domain| (domain.name(), &domain.options().reassembly)));
+        let entry = |(domain, memory)| DomainEntry::new(domain, memory, defaults);
+        let domains: Vec<DomainEntry> = fleet.domains().iter().zip(memories).map(entry).collect();
         let relays = RelayAddresses::new(domains.iter().map(|domain| domain.br_address));
-        Self { tables: Tables::compile(fleet), domains, unattributed: counters.unattributed(), names, relays }
+        Self {
+            tables: Tables::compile(fleet),
+            domains,
+            unattributed: memory.unattributed(),
+            destinations: memory.destinations(),
+            names,
+            relays,
+        }
     }
 
     /// The domains, oldest first: what [`Verdict::domain`](crate::Verdict::domain) counts.
@@ -97,17 +107,24 @@ pub(crate) struct DomainEntry {
     pub(crate) errors_per_second: u32,
     pub(crate) echo_per_second: u32,
     pub(crate) ipv4_source: Ipv4Addr,
-    pub(crate) counters: Arc<DomainCounters>,
-    /// Those of `counters`, a step nearer.
+    pub(crate) reassembly_v4: ReassemblyV4,
+    pub(crate) reassembly_v6: bool,
+    pub(crate) memory: Arc<DomainMemory>,
+    /// The counters in `memory`, a step nearer.
     pub(crate) blocks: Arc<[Block]>,
 }
 
 impl DomainEntry {
     #[inline(always)]
-    pub(crate) fn count_forwarded(&self, worker: usize, direction: Direction, bytes: usize) {
+    pub(crate) fn count_forwarded(&self, worker: usize, direction: Direction, load: Count) {
         if let Some(block) = self.blocks.get(worker) {
-            block.forwarded(direction, bytes);
+            block.forwarded(direction, load);
         }
+    }
+
+    /// The largest tunnel packet.
+    pub(crate) fn mtu(&self) -> usize {
+        self.payload_mtu + usize::from(TUNNEL_OVERHEAD)
     }
 
     /// The outer traffic class for an inner TOS byte.
@@ -116,7 +133,7 @@ impl DomainEntry {
         (u32::from(tos) & self.tos_keep | self.tos_set) as u8
     }
 
-    fn new(domain: &Domain, counters: Arc<DomainCounters>, defaults: &Defaults) -> Self {
+    fn new(domain: &Domain, memory: Arc<DomainMemory>, defaults: &Defaults) -> Self {
         let options = domain.options();
         let (tos_keep, tos_set) = match options.dscp.to_ce {
             DscpToCe::Copy => (0xff, 0),
@@ -138,8 +155,10 @@ impl DomainEntry {
             errors_per_second: options.icmp.errors_per_second,
             echo_per_second: options.icmp.echo_per_second,
             ipv4_source: options.icmp.ipv4_source.unwrap_or(defaults.ipv4_source),
-            blocks: counters.blocks(),
-            counters,
+            reassembly_v4: options.reassembly.v4,
+            reassembly_v6: options.reassembly.v6 == Toggle::Enabled,
+            blocks: memory.counters.blocks(),
+            memory,
         }
     }
 }

@@ -195,6 +195,17 @@ pub enum Found<'t> {
     Group(&'t Bindings),
 }
 
+impl Found<'_> {
+    /// Whether only a port tells which CE.
+    #[inline(always)]
+    pub(crate) fn needs_port(&self) -> bool {
+        match self {
+            Found::Rule(rule) => rule.is_shared(),
+            Found::Group(_) => true,
+        }
+    }
+}
+
 impl Tables {
     /// Compiles the rules of `fleet`. It cannot fail: [`Fleet::new`] has checked every bound.
     #[must_use]

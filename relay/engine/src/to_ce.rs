@@ -3,6 +3,7 @@
 use crate::{
     Direction, DropReason, Packet, Verdict,
     engine::Visit,
+    fragments::{self, Fragment, Stage, Step},
     icmp::{self, Back},
     tables::{Found, Tables},
     wire::Ipv4,
@@ -17,7 +18,7 @@ pub(crate) mod fit_mtu;
 use choose_ce::choose_ce;
 use encapsulate::{Crossing, encapsulate};
 pub(crate) use express::express;
-use find_port::{Side, find_port};
+use find_port::{Flow, Side, find_port};
 
 /// The way of any packet.
 pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
@@ -32,24 +33,28 @@ pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
     };
     match deliver(visit, packet, &inner, found) {
         Ok(domain) => visit.forwarded(domain, Direction::ToCe),
-        Err(reason) => refuse(visit, packet, &inner, found, reason),
+        Err(Step::Drop(reason)) => refuse(visit, packet, &inner, found, reason),
+        Err(step) => {
+            let domain = domain_of(&visit.snapshot.tables, found, || None);
+            visit.waits(domain, Direction::ToCe, step)
+        }
     }
 }
 
 /// All the way to the tunnel packet; the domain that it was for.
 #[inline(always)]
-fn deliver(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found<'_>) -> Result<u32, DropReason> {
+fn deliver(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found<'_>) -> Result<u32, Step> {
     if visit.engine_takes_ttl() && inner.ttl <= 1 {
-        return Err(DropReason::TtlExpired);
+        return Err(DropReason::TtlExpired.into());
     }
-    if inner.is_fragment() {
-        return Err(DropReason::FragmentsDisabled);
-    }
-    let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
-    let flow = find_port(inner, payload, Side::Destination);
-    let (rule, ce) = choose_ce(&visit.snapshot.tables, found, inner.destination, flow.port)?;
-    let domain = visit.domain(rule.domain);
     packet.truncate(inner.total);
+    let flow = if inner.is_fragment() {
+        fragment_flow(visit, packet.bytes(), inner, found)?
+    } else {
+        find_port(inner, packet.bytes().get(inner.header..).unwrap_or_default(), Side::Destination)
+    };
+    let (rule, ce) = choose_ce(&visit.snapshot.tables, found, inner.destination, &flow)?;
+    let domain = visit.domain(rule.domain);
     let crossing = Crossing {
         ce,
         ports: flow.ports,
@@ -61,12 +66,27 @@ fn deliver(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: 
     Ok(rule.domain)
 }
 
+/// The flow of a fragment, where it takes a port to find its CE.
+#[cold]
+fn fragment_flow(visit: &mut Visit<'_>, packet: &[u8], inner: &Ipv4, found: Found<'_>) -> Result<Flow, Step> {
+    if !found.needs_port() {
+        return Ok(Flow::NONE);
+    }
+    let index = domain_of(&visit.snapshot.tables, found, || None);
+    let domain = visit.domain(index);
+    let mtu = Some(domain.payload_mtu);
+    let tunnel = [[0; 2]; 2];
+    let fragment = Fragment { stage: Stage::ToCe, inner, original: packet, at: 0, tunnel, tos: Some(inner.tos), mtu };
+    fragments::place(visit, index, domain.reassembly_v4, &fragment)
+}
+
 /// Counts a packet that goes no further, and tells its sender where that helps.
 #[cold]
 fn refuse(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found<'_>, reason: DropReason) -> Verdict {
     let port = || {
         let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
-        find_port(inner, payload, Side::Destination).port
+        let is_known = !inner.is_later_fragment();
+        is_known.then(|| find_port(inner, payload, Side::Destination).port)?
     };
     let domain = domain_of(&visit.snapshot.tables, found, port);
     let reply = match reason {

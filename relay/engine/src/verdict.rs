@@ -15,7 +15,7 @@ pub struct Verdict {
 
 const NO_DOMAIN: u32 = u32::MAX;
 
-/// What to do with a packet.
+/// What to do with a packet. Whatever it is, [`Extras`](crate::Extras) may leave because of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The buffer holds a packet that leaves; so do the [`Extras`](crate::Extras) it caused, behind it.
@@ -27,6 +27,8 @@ pub enum Outcome {
         /// Whether the buffer now holds an answer.
         reply: bool,
     },
+    /// It completed a datagram: what leaves is only in the [`Extras`](crate::Extras).
+    Joined,
     /// The relay keeps it: it waits for other fragments.
     Hold,
     /// Not the relay's: up to the host, unchanged, where there is one above; else the end, counted for this reason.
@@ -37,6 +39,16 @@ impl Verdict {
     #[inline(always)]
     pub(crate) fn new(outcome: Outcome, domain: Option<u32>, direction: Direction) -> Self {
         Self { outcome, direction, domain: domain.unwrap_or(NO_DOMAIN) }
+    }
+
+    /// The verdict on the packet that completed a datagram which came to this end: nothing is in its own buffer.
+    pub(crate) fn elsewhere(mut self) -> Self {
+        self.outcome = match self.outcome {
+            Outcome::Emit => Outcome::Joined,
+            Outcome::Drop { reason, .. } => Outcome::Drop { reason, reply: false },
+            other => other,
+        };
+        self
     }
 
     /// The domain that it was counted for, an index into [`Snapshot::domains`](crate::Snapshot::domains).
@@ -56,7 +68,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<DropReason> {
         match self.outcome {
             Outcome::Drop { reason, .. } | Outcome::Punt(reason) => Some(reason),
-            Outcome::Emit | Outcome::Hold => None,
+            Outcome::Emit | Outcome::Joined | Outcome::Hold => None,
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Ipv4 {
     /// Header and payload, at least `header`.
     pub(crate) total: usize,
     pub(crate) tos: u8,
+    pub(crate) identification: u16,
     /// Flags and offset as they stand in the header.
     pub(crate) fragment: u16,
     pub(crate) ttl: u8,
@@ -56,34 +57,43 @@ impl Ipv4 {
     /// Reads the header at the front of `packet`; with `verify` its checksum too.
     #[inline(always)]
     pub(crate) fn parse(packet: &[u8], verify: bool) -> Result<Self, DropReason> {
+        let read = Self::read(packet)?;
+        if read.total > packet.len() {
+            return Err(DropReason::Truncated);
+        }
+        if verify && fold(add(0, &packet[..read.header])) != 0xffff {
+            return Err(DropReason::BadChecksum);
+        }
+        Ok(read)
+    }
+
+    /// Reads the fixed part of the header.
+    #[inline(always)]
+    fn read(packet: &[u8]) -> Result<Self, DropReason> {
         let Some(fixed) = packet.first_chunk::<IPV4_HEADER>() else { return Err(DropReason::Truncated) };
         let header = usize::from(fixed[0] & 15) * 4;
         let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
         if fixed[0] >> 4 != 4 || header < IPV4_HEADER || total < header {
             return Err(DropReason::BadHeader);
         }
-        if total > packet.len() {
-            return Err(DropReason::Truncated);
-        }
-        if verify {
-            let mut sum = sum_fixed(fixed);
-            if header > IPV4_HEADER {
-                sum = add(sum, &packet[IPV4_HEADER..header]);
-            }
-            if fold(sum) != 0xffff {
-                return Err(DropReason::BadChecksum);
-            }
-        }
         Ok(Self {
             header,
             total,
             tos: fixed[1],
+            identification: u16::from_be_bytes([fixed[4], fixed[5]]),
             fragment: u16::from_be_bytes([fixed[6], fixed[7]]),
             ttl: fixed[8],
             protocol: fixed[9],
             source: u32::from_be_bytes([fixed[12], fixed[13], fixed[14], fixed[15]]),
             destination: u32::from_be_bytes([fixed[16], fixed[17], fixed[18], fixed[19]]),
         })
+    }
+
+    /// Reads the header of a packet that an ICMP error quotes, which may be cut anywhere behind it. `None` if it is not sound.
+    pub(crate) fn parse_quoted(packet: &[u8]) -> Option<Self> {
+        let quoted = Self::read(packet).ok()?;
+        let is_there = quoted.header <= packet.len();
+        quoted.with_sound_addresses().ok().filter(|_| is_there)
     }
 
     /// Refuses what no packet on the Internet may carry as an address, source or destination (RFC 1812 §5.3.7).
@@ -105,6 +115,12 @@ impl Ipv4 {
     #[inline(always)]
     pub(crate) fn is_fragment(&self) -> bool {
         self.fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
+    }
+
+    /// A fragment that is not the first: its payload begins with no transport header.
+    #[inline(always)]
+    pub(crate) fn is_later_fragment(&self) -> bool {
+        self.fragment & FRAGMENT_OFFSET != 0
     }
 
     #[inline(always)]
@@ -148,13 +164,6 @@ pub(crate) fn updated(checksum: u16, from: u16, to: u16) -> u16 {
     let sum = u32::from(!checksum) + u32::from(!from) + u32::from(to);
     let sum = (sum & 0xffff) + (sum >> 16);
     !((sum & 0xffff) + (sum >> 16)) as u16
-}
-
-/// The sum of an IPv4 header without options, as native 32-bit words.
-#[inline(always)]
-fn sum_fixed(fixed: &[u8; IPV4_HEADER]) -> u64 {
-    let word = |at: usize| u64::from(u32::from_ne_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]));
-    word(0) + word(4) + word(8) + word(12) + word(16)
 }
 
 /// Adds bytes to a sum in native order; an odd last byte is padded with a zero (RFC 1071).

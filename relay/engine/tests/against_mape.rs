@@ -4,8 +4,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use engine::{
-    Counters, Defaults, DropReason, Engine, Extras, HEADROOM, Now, Options, Outcome, Packet, SLOT, Snapshot, Ttl,
-    Verdict,
+    Defaults, DropReason, Engine, Extras, HEADROOM, Memory, Now, Options, Outcome, Packet, SLOT, Snapshot, Ttl, Verdict,
 };
 use mape::{
     DomainConfig, DomainName, Fleet, Ipv4Net, Ipv6Net, Refusal, RuleConfig, Version,
@@ -85,8 +84,8 @@ fn address(fleet: &Fleet, which: Index, low: u32) -> Ipv4Addr {
 
 fn send(fleet: &Fleet, text: &str) -> (Outcome, Vec<u8>) {
     let bytes = layers::parse(text);
-    let counters = Counters::new(1);
-    let snapshot = Snapshot::compile(fleet, &counters, &Defaults::default());
+    let memory = Memory::new(1, 0);
+    let snapshot = Snapshot::compile(fleet, &memory, &Defaults::default());
     let mut buffer = [vec![0; HEADROOM], bytes.clone(), vec![0; SLOT]].concat();
     let mut batch = [Packet::new(&mut buffer, HEADROOM, bytes.len())];
     let mut verdicts = [Verdict::default()];
@@ -156,8 +155,8 @@ proptest! {
 
     #[test]
     fn tables_are_no_larger_than_the_fleet_was_checked_for(fleet in fleet()) {
-        let counters = Counters::new(1);
-        let snapshot = Snapshot::compile(&fleet, &counters, &Defaults::default());
+        let memory = Memory::new(1, 0);
+        let snapshot = Snapshot::compile(&fleet, &memory, &Defaults::default());
         let cells = (snapshot.tables().cells.len() + snapshot.tables().bindings.len()) as u64;
         prop_assert!(cells <= fleet.lookup_cells(), "{} > {}", cells, fleet.lookup_cells());
     }

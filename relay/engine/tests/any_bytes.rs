@@ -1,7 +1,7 @@
 //! Whatever comes in: never a panic, never a packet out that is not sound, and the same verdict at any batch size.
 
 use engine::{
-    Counters, Defaults, DomainCount, Engine, Extras, HEADROOM, Now, Options, Packet, SLOT, Snapshot, Ttl, Verdict,
+    Defaults, DomainCount, Engine, Extras, HEADROOM, Memory, Now, Options, Packet, SLOT, Snapshot, Ttl, Verdict,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -65,8 +65,8 @@ fn play(
     batch_size: usize,
     spare: usize,
 ) -> (Vec<Outcome>, Vec<DomainCount>) {
-    let counters = Counters::new(1);
-    let snapshot = Snapshot::compile(fleet, &counters, &Defaults::default());
+    let memory = Memory::new(1, 0);
+    let snapshot = Snapshot::compile(fleet, &memory, &Defaults::default());
     let mut engine = Engine::new(Options { ttl, worker: 0, secret: 1 });
     let mut extras = Extras::new();
     let mut outcomes = Vec::new();
@@ -86,7 +86,7 @@ fn play(
             outcomes.push((verdict, first.into_iter().chain(more).collect()));
         }
     }
-    (outcomes, counters.read())
+    (outcomes, memory.read())
 }
 
 /// Lengths that add up, and right IPv4 header checksums, outside and inside.

@@ -7,9 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use engine::{
-    Counters, Defaults, Engine, Extras, HEADROOM, Now, Options, Outcome, Packet, SLOT, Snapshot, Ttl, Verdict,
-};
+use engine::{Defaults, Engine, Extras, HEADROOM, Memory, Now, Options, Outcome, Packet, SLOT, Snapshot, Ttl, Verdict};
 
 #[path = "support/layers.rs"]
 mod layers;
@@ -60,7 +58,7 @@ fn difference(written: &str, played: &str) -> String {
 /// Plays the inputs of a case and writes the whole file anew.
 struct Player {
     snapshot: Snapshot,
-    counters: Counters,
+    memory: Memory,
     engine: Engine,
     extras: Extras,
     now: Now,
@@ -70,9 +68,9 @@ struct Player {
 impl Player {
     /// A player whose buffers end `spare` bytes behind the packet.
     fn new(fleet: &mape::Fleet, spare: usize) -> Self {
-        let counters = Counters::new(1);
-        let snapshot = Snapshot::compile(fleet, &counters, &Defaults::default());
-        Self { snapshot, counters, engine: engine(Ttl::Engine), extras: Extras::new(), now: Now(0), spare }
+        let memory = Memory::new(1, 0);
+        let snapshot = Snapshot::compile(fleet, &memory, &Defaults::default());
+        Self { snapshot, memory, engine: engine(Ttl::Engine), extras: Extras::new(), now: Now(0), spare }
     }
 
     fn play(mut self, written: &str) -> String {
@@ -102,6 +100,7 @@ impl Player {
         let domain = verdict.domain().and_then(|index| self.snapshot.domain_name(index));
         let domain = domain.map_or("-", |name| name.name.as_str());
         let word = match verdict.outcome {
+            Outcome::Joined => "joined".to_owned(),
             Outcome::Emit => "emit".to_string(),
             Outcome::Drop { reason, .. } => format!("drop {reason}"),
             Outcome::Hold => "hold".to_string(),
@@ -117,7 +116,7 @@ impl Player {
 
     fn counted(&self) -> String {
         let mut text = String::new();
-        for domain in self.counters.read() {
+        for domain in self.memory.read() {
             let name = if domain.name.name.is_empty() { "-" } else { &domain.name.name };
             for (direction, count) in domain.forwarded {
                 writeln!(text, "  = {name} {} forwarded {} of {} bytes", direction.word(), count.packets, count.bytes)

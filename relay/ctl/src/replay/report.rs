@@ -23,7 +23,7 @@ pub(crate) enum Fate {
 impl From<Outcome> for Fate {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Emit => Self::Emit,
+            Outcome::Emit | Outcome::Joined => Self::Emit,
             Outcome::Drop { reason, .. } => Self::Drop(reason),
             Outcome::Hold => Self::Hold,
             Outcome::Punt(reason) => Self::Punt(reason),

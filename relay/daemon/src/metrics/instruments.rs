@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::{Count, DomainCount};
+use engine::{Count, DomainCount, Kept};
 use opentelemetry::{KeyValue, metrics::Meter};
 
 use super::Sample;
@@ -59,7 +59,7 @@ const COUNTERS: [(&str, &str, Read); 14] = [
     ("culvert_config_reload_failures", "Changes of the manifests that were refused", reload_failures),
 ];
 
-const GAUGES: [(&str, &str, Read); 9] = [
+const GAUGES: [(&str, &str, Read); 11] = [
     ("culvert_ready", "1 while routes lead here", |s, add| add(s.ready.into(), &[])),
     ("culvert_build_info", "Always 1; which build this is", build_info),
     ("culvert_config_info", "Always 1; which manifests are in use", config_info),
@@ -68,6 +68,8 @@ const GAUGES: [(&str, &str, Read); 9] = [
     ("culvert_domains", "MAP domains in use", |s, add| add(s.config.domains.len() as u64, &[])),
     ("culvert_rules", "Mapping rules in use", rules),
     ("culvert_routes", "Routes to the TUN device", |s, add| add(s.config.routes as u64, &[])),
+    ("culvert_reassembly_datagrams", "Incomplete datagrams kept", |s, add| reassembly(s, |kept| kept.datagrams, add)),
+    ("culvert_reassembly_bytes", "Memory of their fragments", |s, add| reassembly(s, |kept| kept.bytes, add)),
     ("culvert_table_bytes", "Size of the lookup tables", |s, add| add(s.table_bytes as u64, &[])),
 ];
 
@@ -105,6 +107,13 @@ fn icmp(sample: &Sample, counts: fn(&DomainCount) -> &Vec<(engine::IcmpKind, u64
         for (kind, count) in counts(domain) {
             add(*count, &with(domain, [KeyValue::new("kind", kind.word())]));
         }
+    }
+}
+
+/// Of every domain, 0 too: a gauge that vanishes looks like a relay that is gone.
+fn reassembly(sample: &Sample, value: fn(&Kept) -> u64, add: Series<'_>) {
+    for domain in sample.domains.iter().filter(|domain| !domain.name.name.is_empty()) {
+        add(value(&domain.reassembly), &with(domain, []));
     }
 }
 

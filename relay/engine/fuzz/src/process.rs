@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use engine::{Counters, Defaults, Engine, Extras, HEADROOM, Now, Options, Packet, Snapshot, Verdict};
+use engine::{Defaults, Engine, Extras, HEADROOM, Memory, Now, Options, Packet, Snapshot, Verdict};
 use libfuzzer_sys::fuzz_target;
 use mape::Fleet;
 
@@ -19,7 +19,7 @@ use input::{Input, Moment};
 
 static FLEET: LazyLock<Fleet> = LazyLock::new(fleet::fleet);
 static SNAPSHOT: LazyLock<Snapshot> =
-    LazyLock::new(|| Snapshot::compile(&FLEET, &Counters::new(1), &Defaults::default()));
+    LazyLock::new(|| Snapshot::compile(&FLEET, &Memory::new(1, 0), &Defaults::default()));
 
 /// The snapshot outlives an input, and its rate limits remember: time goes on, by so much that they have recovered.
 static CLOCK: AtomicU64 = AtomicU64::new(0);

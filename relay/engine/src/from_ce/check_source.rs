@@ -3,7 +3,9 @@
 
 use crate::{
     DropReason, Snapshot,
-    from_ce::decapsulate::Outer,
+    engine::Visit,
+    fragments::{self, Fragment, Stage, Step},
+    from_ce::{decapsulate::Outer, forward::combine},
     tables::Found,
     to_ce::{
         choose_ce::choose_ce,
@@ -13,31 +15,59 @@ use crate::{
     wire::Ipv4,
 };
 
-/// Why it is nobody's, and the domain that it is counted for.
+/// Why it does not go on as somebody's, and the domain that it is counted for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Denied {
     pub(crate) domain: u32,
-    pub(crate) reason: DropReason,
+    pub(crate) step: Step,
 }
 
-/// Computes the CE's address from the inner source and compares; `packet` begins with the inner header. Returns whose
-/// packet it is: the domain.
+/// Computes the CE's address from the inner source and compares; `packet` is the whole tunnel packet. Returns whose packet
+/// it is: the domain.
 #[inline(always)]
-pub(crate) fn check_source(snapshot: &Snapshot, outer: &Outer, inner: &Ipv4, packet: &[u8]) -> Result<u32, Denied> {
-    let Some(found) = snapshot.tables.find(inner.source) else {
-        return Err(Denied { domain: outer.domain, reason: DropReason::NoRule });
+pub(crate) fn check_source(visit: &mut Visit<'_>, packet: &[u8], outer: &Outer, inner: &Ipv4) -> Result<u32, Denied> {
+    let Some(found) = visit.snapshot.tables.find(inner.source) else {
+        return Err(Denied { domain: outer.domain, step: DropReason::NoRule.into() });
     };
-    let payload = packet.get(inner.header..inner.total).unwrap_or_default();
-    let flow = find_port(inner, payload, Side::Source);
-    compare(snapshot, outer, inner, found, flow).map_err(|reason| denied(snapshot, outer, found, flow, reason))
+    let payload = packet.get(outer.at + inner.header..outer.at + inner.total).unwrap_or_default();
+    let flow = match inner.is_fragment() {
+        false => find_port(inner, payload, Side::Source),
+        true => fragment_flow(visit, packet, outer, inner, found)
+            .map_err(|step| denied(visit.snapshot, outer, found, None, step))?,
+    };
+    let compared = compare(visit.snapshot, outer, inner, found, &flow);
+    compared.map_err(|reason| denied(visit.snapshot, outer, found, flow.port, reason.into()))
+}
+
+/// The flow of a fragment, where it takes a port to find its CE. Each fragment is compared with its own outer source.
+#[cold]
+fn fragment_flow(
+    visit: &mut Visit<'_>,
+    packet: &[u8],
+    outer: &Outer,
+    inner: &Ipv4,
+    found: Found<'_>,
+) -> Result<Flow, Step> {
+    if !found.needs_port() {
+        return Ok(Flow::NONE);
+    }
+    let index = domain_of(&visit.snapshot.tables, found, || None);
+    let domain = visit.domain(index);
+    let fragment = Fragment {
+        stage: Stage::FromCe,
+        inner,
+        original: packet.get(..outer.end).unwrap_or_default(),
+        at: outer.at,
+        tunnel: [outer.source, outer.relay],
+        tos: combine(domain.dscp_from_ce, outer.traffic_class, inner.tos),
+        mtu: None,
+    };
+    fragments::place(visit, index, domain.reassembly_v4, &fragment)
 }
 
 #[inline(always)]
-fn compare(snapshot: &Snapshot, outer: &Outer, inner: &Ipv4, found: Found<'_>, flow: Flow) -> Result<u32, DropReason> {
-    if inner.is_fragment() {
-        return Err(DropReason::FragmentsDisabled);
-    }
-    let (rule, ce) = choose_ce(&snapshot.tables, found, inner.source, flow.port).map_err(|reason| match reason {
+fn compare(snapshot: &Snapshot, outer: &Outer, inner: &Ipv4, found: Found<'_>, flow: &Flow) -> Result<u32, DropReason> {
+    let (rule, ce) = choose_ce(&snapshot.tables, found, inner.source, flow).map_err(|reason| match reason {
         DropReason::NoPort if flow.foreign => DropReason::SpoofedSource,
         reason => reason,
     })?;
@@ -54,8 +84,8 @@ fn lives_with(snapshot: &Snapshot, outer: &Outer, ce: [u64; 2], end_user_length:
 
 /// Counted for the rule's domain where the packet went to its BR address, else for the one that it did go to.
 #[cold]
-fn denied(snapshot: &Snapshot, outer: &Outer, found: Found<'_>, flow: Flow, reason: DropReason) -> Denied {
-    let claimed = domain_of(&snapshot.tables, found, || flow.port);
+fn denied(snapshot: &Snapshot, outer: &Outer, found: Found<'_>, port: Option<u16>, step: Step) -> Denied {
+    let claimed = domain_of(&snapshot.tables, found, || port);
     let is_its_relay = snapshot.domains[claimed as usize].br_address == outer.relay;
-    Denied { domain: if is_its_relay { claimed } else { outer.domain }, reason }
+    Denied { domain: if is_its_relay { claimed } else { outer.domain }, step }
 }

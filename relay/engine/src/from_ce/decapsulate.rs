@@ -30,6 +30,8 @@ pub(crate) enum Stopped {
     NotForRelay,
     /// The domain it is counted for, and why.
     Drop(Option<u32>, DropReason),
+    /// A fragment: its Fragment header is where `outer` ends, announced by the byte at `named`.
+    Fragment { outer: Outer, named: usize },
     /// An option that must be reported: where it stands, and whether the packet is itself an error, so that it must not.
     BadOption { outer: Outer, pointer: u32, silent: bool },
 }
@@ -61,28 +63,49 @@ pub(crate) fn decapsulate(snapshot: &Snapshot, packet: &[u8]) -> Result<Outer, S
 #[cold]
 fn walk(packet: &[u8], mut outer: Outer) -> Result<Outer, Stopped> {
     let mut bad_option = None;
-    let mut is_first = true;
+    let mut named = NEXT_HEADER;
     loop {
         let header = packet.get(outer.at..).unwrap_or_default();
         let skipped = match outer.next_header {
-            protocol::HOP_BY_HOP if is_first => skip_options(header, outer.at, &mut bad_option),
+            protocol::HOP_BY_HOP if outer.at == IPV6_HEADER => skip_options(header, outer.at, &mut bad_option),
             protocol::DESTINATION_OPTIONS => skip_options(header, outer.at, &mut bad_option),
             protocol::HOP_BY_HOP => Err(DropReason::UnsupportedHeader),
             protocol::ROUTING => skip_routing(header),
-            protocol::FRAGMENT => skip_atomic_fragment(header),
+            protocol::FRAGMENT if !is_atomic(header) => {
+                return Err(match bad_option {
+                    None => Stopped::Fragment { outer, named },
+                    Some(_) => refused(packet, outer, bad_option),
+                });
+            }
+            protocol::FRAGMENT => Ok(FRAGMENT_HEADER),
             _ => break,
         };
         let length = skipped.map_err(|reason| Stopped::Drop(Some(outer.domain), reason))?;
+        named = outer.at;
         outer.next_header = header[0];
         outer.at += length;
-        is_first = false;
     }
-    let Some(pointer) = bad_option else { return Ok(outer) };
-    let is_error = outer.next_header == protocol::ICMPV6 && packet.get(outer.at).is_none_or(|kind| *kind < 128);
-    Err(match pointer {
-        Some(pointer) => Stopped::BadOption { outer, pointer, silent: is_error },
-        None => Stopped::Drop(Some(outer.domain), DropReason::UnsupportedHeader),
-    })
+    if bad_option.is_none() { Ok(outer) } else { Err(refused(packet, outer, bad_option)) }
+}
+
+/// The place of the next header in an IPv6 header.
+const NEXT_HEADER: usize = 6;
+
+/// The end of a packet with an option that must not be skipped, which is reported if it has a place. Nothing is said about
+/// ICMPv6 errors and later fragments.
+fn refused(packet: &[u8], outer: Outer, bad_option: Option<Option<u32>>) -> Stopped {
+    let Some(pointer) = bad_option.flatten() else {
+        return Stopped::Drop(Some(outer.domain), DropReason::UnsupportedHeader);
+    };
+    let rest = packet.get(outer.at..).unwrap_or_default();
+    let (carried, payload) = match outer.next_header {
+        protocol::FRAGMENT => (rest.first().copied(), rest.get(FRAGMENT_HEADER..)),
+        next_header => (Some(next_header), Some(rest)),
+    };
+    let kind = payload.and_then(<[u8]>::first);
+    let is_error = carried == Some(protocol::ICMPV6) && kind.is_none_or(|kind| *kind < 128);
+    let is_later = outer.next_header == protocol::FRAGMENT && be16(rest, 2).is_none_or(|place| place & 0xfff8 != 0);
+    Stopped::BadOption { outer, pointer, silent: is_error || is_later }
 }
 
 /// The length of an options header whose options may all be skipped. One that may not is noted in `bad_option`, with
@@ -131,13 +154,11 @@ fn skip_routing(header: &[u8]) -> Result<usize, DropReason> {
 }
 
 /// A fragment that is the whole packet is none (RFC 6946).
-fn skip_atomic_fragment(header: &[u8]) -> Result<usize, DropReason> {
-    if header.len() < 8 {
-        return Err(DropReason::Truncated);
-    }
-    let offset_and_more = be16(header, 2).map(|field| field & 0xfff9);
-    if offset_and_more == Some(0) { Ok(8) } else { Err(DropReason::FragmentsDisabled) }
+fn is_atomic(header: &[u8]) -> bool {
+    header.len() >= FRAGMENT_HEADER && be16(header, 2).is_some_and(|place| place & 0xfff9 == 0)
 }
+
+const FRAGMENT_HEADER: usize = 8;
 
 fn length(header: &[u8]) -> Result<usize, DropReason> {
     let length = header.get(1).map(|units| (usize::from(*units) + 1) * 8);

@@ -1,7 +1,7 @@
 //! The way of a plain packet from a CE.
 
 use crate::{
-    Direction, Outcome, Packet, Verdict,
+    Count, Direction, Outcome, Packet, Verdict,
     engine::Visit,
     plain::Plain,
     wire::{IPV6_HEADER, protocol},
@@ -46,6 +46,6 @@ pub(crate) fn express<const TAKE_TTL: bool>(visit: &Visit<'_>, packet: &mut Pack
         inner[8..12].copy_from_slice(&taken);
     }
     packet.unwrapped(IPV6_HEADER, total);
-    domain.count_forwarded(visit.options.worker, Direction::FromCe, IPV6_HEADER + payload);
+    domain.count_forwarded(visit.options.worker, Direction::FromCe, Count::one(IPV6_HEADER + payload));
     Some(Verdict::new(Outcome::Emit, Some(rule.domain), Direction::FromCe))
 }

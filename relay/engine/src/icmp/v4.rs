@@ -19,10 +19,13 @@ pub(super) struct Message {
 const ICMP_HEADER: usize = 8;
 
 /// As much of the packet as an error of 576 bytes has room for (RFC 1812 §4.3.2.3).
-const EMBEDDED: usize = 576 - IPV4_HEADER - ICMP_HEADER;
+pub(super) const EMBEDDED: usize = 576 - IPV4_HEADER - ICMP_HEADER;
+
+/// The least length of the packet in an error with extensions (RFC 4884 §4.6).
+pub(super) const LEAST_EXTENDED: usize = 128;
 
 /// Internetwork control (RFC 1812 §4.3.2.5).
-const TOS: u8 = 0xc0;
+pub(super) const TOS: u8 = 0xc0;
 
 /// Turns the packet into an error about it, unless there may be none. Says which.
 pub(super) fn error(
@@ -33,7 +36,7 @@ pub(super) fn error(
     back: Back,
     message: &Message,
 ) -> bool {
-    if !may_report(packet.bytes(), inner) || !visit.may_say(domain, IcmpKind::Error) {
+    if !may_report(packet.bytes(), inner) || !visit.may_say(domain, IcmpKind::Error, back.listener(inner)) {
         return false;
     }
     packet.truncate(inner.total.min(EMBEDDED));

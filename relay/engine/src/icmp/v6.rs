@@ -1,8 +1,10 @@
 //! ICMPv6 from the BR address: errors about tunnel packets, and echo (RFC 4443).
 
+use super::relayed;
 use crate::{
     Direction, DropReason, IcmpKind, Packet, Verdict,
     engine::Visit,
+    fragments::cut_own,
     from_ce::decapsulate::Outer,
     wire::{IPV6_HEADER, address, checksum_ipv6, first_word, ipv6_header, is_host, protocol, updated},
 };
@@ -22,8 +24,13 @@ pub(crate) fn source_failed(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &
 }
 
 /// The same for Parameter Problem, unrecognized IPv6 option, at `pointer` bytes into the packet (RFC 4443 §3.4).
-pub(crate) fn parameter_problem(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, pointer: u32) -> bool {
+pub(crate) fn bad_option(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, pointer: u32) -> bool {
     error(visit, packet, outer, outer.domain, [4, 2], pointer)
+}
+
+/// The same for Parameter Problem, erroneous header field.
+pub(crate) fn bad_field(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, pointer: u32) -> bool {
+    error(visit, packet, outer, outer.domain, [4, 0], pointer)
 }
 
 fn error(
@@ -34,7 +41,7 @@ fn error(
     [kind, code]: [u8; 2],
     parameter: u32,
 ) -> bool {
-    if !may_answer(visit, outer) || !visit.may_say(domain, IcmpKind::Error) {
+    if !may_answer(visit, outer) || !visit.may_say(domain, IcmpKind::Error, outer.source) {
         return false;
     }
     packet.truncate(outer.end.min(EMBEDDED));
@@ -58,11 +65,15 @@ fn address_to_sender(packet: &mut Packet<'_>, outer: &Outer) -> bool {
     true
 }
 
-/// ICMPv6 to the BR address: echo is answered, neighbour discovery is the host's.
-pub(crate) fn to_relay(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Verdict {
+/// ICMPv6 to the BR address: echo is answered, errors about tunnel packets are relayed, neighbour discovery is the host's.
+pub(crate) fn to_relay(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Verdict {
     let message = packet.bytes().get(outer.at..outer.end).unwrap_or_default();
     match message.first() {
         Some(133..=137) => visit.punted(Some(outer.domain), Direction::FromCe, DropReason::NotForRelay),
+        Some(_) if message.len() < ICMP_HEADER => {
+            visit.dropped(Some(outer.domain), Direction::FromCe, DropReason::Truncated, false)
+        }
+        Some(1..=4) => relayed::relay(visit, packet, outer),
         Some(&ECHO_REQUEST) => match echo(visit, packet, outer) {
             Ok(()) => visit.answered(outer.domain),
             Err(reason) => visit.dropped(Some(outer.domain), Direction::FromCe, reason, false),
@@ -73,13 +84,10 @@ pub(crate) fn to_relay(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer
 }
 
 /// Turns an echo request into its reply (RFC 4443 §4.2).
-fn echo(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Result<(), DropReason> {
+fn echo(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Result<(), DropReason> {
     let (source, relay) = (address(outer.source), address(outer.relay));
     packet.truncate(outer.end);
     let message = packet.bytes().get(outer.at..).unwrap_or_default();
-    if message.len() < ICMP_HEADER {
-        return Err(DropReason::Truncated);
-    }
     if checksum_ipv6(source, relay, protocol::ICMPV6, message) != 0 {
         return Err(DropReason::BadChecksum);
     }
@@ -89,7 +97,7 @@ fn echo(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Result<(),
     if !may_answer(visit, outer) {
         return Err(DropReason::Martian);
     }
-    if !visit.may_say(outer.domain, IcmpKind::EchoReply) {
+    if !visit.may_say(outer.domain, IcmpKind::EchoReply, outer.source) {
         return Err(DropReason::RateLimited);
     }
     packet.strip(outer.at);
@@ -100,6 +108,10 @@ fn echo(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer) -> Result<(),
     let sum = updated(sum, word(ECHO_REQUEST, code), word(ECHO_REPLY, 0));
     message[..2].copy_from_slice(&[ECHO_REPLY, 0]);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let domain = visit.domain(outer.domain);
+    if IPV6_HEADER + packet.bytes().len() > domain.mtu() {
+        return cut_own(visit, packet, domain, outer);
+    }
     address_to_sender(packet, outer);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The way of a plain packet to a CE.
 
 use crate::{
-    Direction, Outcome, Packet, Verdict,
+    Count, Direction, Outcome, Packet, Verdict,
     engine::Visit,
     flow,
     plain::Plain,
@@ -34,6 +34,6 @@ pub(crate) fn express<const TAKE_TTL: bool>(visit: &Visit<'_>, packet: &mut Pack
     header[24..32].copy_from_slice(&upper.to_be_bytes());
     header[32..40].copy_from_slice(&lower.to_be_bytes());
     packet.wrapped(IPV6_HEADER, total);
-    domain.count_forwarded(visit.options.worker, Direction::ToCe, total);
+    domain.count_forwarded(visit.options.worker, Direction::ToCe, Count::one(total));
     Some(Verdict::new(Outcome::Emit, Some(rule.domain), Direction::ToCe))
 }

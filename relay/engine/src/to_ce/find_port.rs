@@ -1,6 +1,6 @@
 //! The port that tells the CEs of a shared address apart (RFC 7597 §5.1, §8.2).
 
-use crate::wire::{FRAGMENT_OFFSET, IPV4_HEADER, Ipv4, be16, be32, protocol};
+use crate::wire::{FRAGMENT_OFFSET, IPV4_HEADER, Ipv4, be16, be32, checksum, protocol};
 
 /// Whose port: to a CE it is the packet's destination, from a CE its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,21 +27,33 @@ pub(crate) struct Flow {
     pub(crate) ports: u32,
     /// An ICMP error is about a packet of somebody else's.
     pub(crate) foreign: bool,
+    /// The checksum of an ICMP error is wrong (RFC 5508 §4.2): what it says of a port is worth nothing.
+    pub(crate) corrupt: bool,
 }
 
-/// Finds the port on `side` of a packet that is no fragment; `payload` is what follows its header.
+impl Flow {
+    /// Nothing to tell CEs apart by.
+    pub(crate) const NONE: Self = Self { port: None, ports: 0, foreign: false, corrupt: false };
+}
+
+/// Finds the port on `side` of a packet that is no later fragment; `payload` is what follows its header.
 #[inline(always)]
 pub(crate) fn find_port(inner: &Ipv4, payload: &[u8], side: Side) -> Flow {
     if has_ports(inner.protocol) {
         let ports = be32(payload, 0);
         let port = ports.map(|ports| if side == Side::Source { (ports >> 16) as u16 } else { ports as u16 });
-        return Flow { port, ports: ports.unwrap_or(0), foreign: false };
+        return Flow { port, ports: ports.unwrap_or(0), ..Flow::NONE };
     }
     if inner.protocol == protocol::ICMP {
         let ce = if side == Side::Source { inner.source } else { inner.destination };
-        return icmp(payload, side, ce);
+        return icmp(payload, side, ce, !inner.is_fragment());
     }
-    Flow { port: None, ports: 0, foreign: false }
+    Flow::NONE
+}
+
+/// Whether packets of this protocol can have one.
+pub(crate) fn may_have_port(number: u8) -> bool {
+    has_ports(number) || number == protocol::ICMP
 }
 
 /// TCP, UDP, UDP-Lite, SCTP and DCCP: all have both ports in their first four bytes.
@@ -52,36 +64,37 @@ fn has_ports(protocol: u8) -> bool {
 }
 
 /// An ICMP query has its identifier; an error is about a packet that went the other way.
-fn icmp(message: &[u8], side: Side, ce: u32) -> Flow {
-    let none = Flow { port: None, ports: 0, foreign: false };
+fn icmp(message: &[u8], side: Side, ce: u32, is_whole: bool) -> Flow {
     match message.first() {
-        Some(kind) if is_query(*kind) => Flow { port: be16(message, 4), ..none },
-        Some(kind) if is_error(*kind) => embedded(message.get(8..).unwrap_or_default(), side.other(), ce),
-        _ => none,
+        Some(kind) if is_query(*kind) => Flow { port: be16(message, 4), ..Flow::NONE },
+        Some(kind) if is_error(*kind) => {
+            let corrupt = is_whole && checksum(message) != 0;
+            Flow { corrupt, ..embedded(message.get(8..).unwrap_or_default(), side.other(), ce) }
+        }
+        _ => Flow::NONE,
     }
 }
 
 /// The port of the packet inside an ICMP error. It may be cut anywhere behind its header and the first eight bytes
 /// (RFC 792), so its total length promises nothing.
 fn embedded(packet: &[u8], side: Side, ce: u32) -> Flow {
-    let none = Flow { port: None, ports: 0, foreign: false };
-    let Some(fixed) = packet.first_chunk::<IPV4_HEADER>() else { return none };
+    let Some(fixed) = packet.first_chunk::<IPV4_HEADER>() else { return Flow::NONE };
     let header = usize::from(fixed[0] & 15) * 4;
     if fixed[0] >> 4 != 4 || header < IPV4_HEADER {
-        return none;
+        return Flow::NONE;
     }
     let address = be32(fixed, if side == Side::Source { 12 } else { 16 });
     if address != Some(ce) {
-        return Flow { foreign: true, ..none };
+        return Flow { foreign: true, ..Flow::NONE };
     }
     let is_later_fragment = u16::from_be_bytes([fixed[6], fixed[7]]) & FRAGMENT_OFFSET != 0;
-    let Some(payload) = packet.get(header..).filter(|_| !is_later_fragment) else { return none };
+    let Some(payload) = packet.get(header..).filter(|_| !is_later_fragment) else { return Flow::NONE };
     let port = match fixed[9] {
         number if has_ports(number) => be16(payload, if side == Side::Source { 0 } else { 2 }),
         protocol::ICMP if payload.first().is_some_and(|kind| is_query(*kind)) => be16(payload, 4),
         _ => None,
     };
-    Flow { port, ..none }
+    Flow { port, ..Flow::NONE }
 }
 
 /// Echo, timestamp, information and address mask: requests and replies with an identifier (RFC 792, RFC 950).
