@@ -105,7 +105,8 @@ pub(crate) fn domain_of(tables: &Tables, found: Found<'_>, port: impl FnOnce() -
     match found {
         Found::Rule(rule) => rule.domain,
         Found::Group(group) => {
-            let bound = port().and_then(|port| tables.bound(group, port));
+            let owned = port().filter(|port| *port >= group.reserved_below);
+            let bound = owned.and_then(|port| tables.bound(group, port));
             bound.or_else(|| tables.first_bound(group)).map_or(0, |rule| rule.domain)
         }
     }
