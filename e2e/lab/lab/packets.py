@@ -42,8 +42,9 @@ def with_checksum(segment: bytes, at: int, pseudo: bytes = b"") -> bytes:
 
 
 def ipv4(source, destination, protocol: int, payload: bytes, ttl: int = 64, identification: int = 1,
-         dont_fragment: bool = False) -> bytes:
-    flags = DONT_FRAGMENT if dont_fragment else 0
+         dont_fragment: bool = False, fragment: int = 0) -> bytes:
+    """An IPv4 packet; `fragment` is flags and offset as they stand in the header."""
+    flags = fragment | (DONT_FRAGMENT if dont_fragment else 0)
     addresses = ip_address(source).packed + ip_address(destination).packed
     header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), identification, flags, ttl, protocol, 0) + addresses
     return with_checksum(header, at=10) + payload

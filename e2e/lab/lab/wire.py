@@ -85,7 +85,7 @@ class Capture:
 
 
 def send_ipv4(namespace: Namespace, *packets: bytes) -> None:
-    """Sends ready-made IPv4 packets by the node's routes. The kernel fills in nothing but the checksum."""
+    """Sends ready-made IPv4 packets by the node's routes. The kernel fills in nothing but the checksum, and an identification of 0."""
     with namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as out:
         for packet in packets:
             out.sendto(packet, (str(parse(packet).destination), 0))

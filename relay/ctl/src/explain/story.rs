@@ -72,7 +72,9 @@ impl Story<'_> {
             Some(NoPort | NoRule | ReservedPort | SpoofedSource) => self.contradiction("nothing against it"),
             Some(Truncated) => self.end("A header is not all there."),
             Some(BadHeader) => self.end("A header or option promises more than there is room for."),
-            Some(FragmentsDisabled) => self.end("It is a fragment, and fragments are not put together here."),
+            Some(FragmentsDisabled) => {
+                self.end("It is a fragment, and this domain does not put fragments together (reassembly).")
+            }
             Some(reason) => self.end(format!("The engine's reason is {reason}.")),
         };
     }
@@ -142,7 +144,8 @@ impl Story<'_> {
     /// Fragments have a port in the first one only.
     fn fragment(&mut self) -> Told {
         self.ends_by(DropReason::FragmentsDisabled, || {
-            "It is a fragment, and fragments are not put together here: only a whole packet would pass.".to_string()
+            "It is a fragment, and this domain does not put fragments together (reassembly.v4): only a whole packet would pass."
+                .to_string()
         })
     }
 }
