@@ -18,7 +18,7 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 yes; 1 no: a manifest is invalid, nobody owns the address, a file cannot be read, the packet is dropped; \
 2 the command line makes no sense.
 
-All commands read the MapDomain manifests that are applied to a cluster or given to a relay. Files may hold several \
+All commands but import read the MapDomain manifests that are applied to a cluster or given to a relay. Files may hold several \
 documents; of a directory all .yaml, .yml and .json files count.";
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     /// Tell what the relay does with one packet, and why
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
+    /// Turn another router's configuration into manifests
+    Import(ImportArgs),
 }
 
 /// How an answer is printed.
@@ -169,3 +171,48 @@ bits, which check failed, and what would have passed. For ICMP the port is the i
 the options cannot say, --hex can: an IP packet from its first byte, as tcpdump -x prints it.
 
 The exit code is 0 if the packet is forwarded or answered, 1 if not.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+/// Whose configuration it is.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// The map-e softwire concentrators of a Juniper router, one MapDomain for each
+    #[command(after_help = JUNOS_EXAMPLES)]
+    Junos(JunosArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JunosArgs {
+    /// The configuration, with braces or as set commands; - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The namespace to write into the manifests; without it they have none
+    #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
+    pub(crate) namespace: Option<String>,
+}
+
+/// An RFC 1123 label.
+fn namespace(text: &str) -> Result<String, String> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let sound = (1..=63).contains(&text.len()) && text.bytes().all(inner) && text.trim_matches('-') == text;
+    let allowed = "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit";
+    if sound { Ok(text.to_string()) } else { Err(allowed.to_string()) }
+}
+
+const JUNOS_EXAMPLES: &str = "\
+Examples:
+  culvertctl import junos router.conf > domains.yaml
+  culvertctl import junos --namespace culvert-system router.conf | kubectl apply -f -
+  ssh router 'show configuration services softwire | display inheritance | display set' | culvertctl import junos -
+
+Reads what `show configuration` prints, all of it or from `services` down, with or without `| display set`. Whatever \
+is not under `services softwire softwire-concentrator map-e` is ignored. What Junos leaves to its defaults is written \
+out, since ours differ: psid-offset 4, mtu-v6 9192, no reassembly. Names become lower case with hyphens.
+
+What cannot be carried over is an error, FILE:LINE: STATEMENT: why, all of them at once, and then nothing is printed. \
+What is inactive is skipped with a warning. What is printed has passed the checks of `culvertctl check`.";

@@ -6,8 +6,9 @@
 //! | [`map`] | who owns this IPv4 address and port, or this IPv6 prefix? |
 //! | [`replay`] | what becomes of each packet of a capture? |
 //! | [`explain`] | what becomes of one packet, and why? |
+//! | [`import`] | what does a Junos configuration say as manifests? |
 //!
-//! All of them read the manifests that the operator and the relay read, through [`manifests`]; `replay` and `explain`
+//! All but the last read the manifests that the operator and the relay read, through [`manifests`]; `replay` and `explain`
 //! drive the engine that the relay runs, through [`relay`].
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ mod explain;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+mod import;
 mod manifests;
 mod map;
 mod relay;
@@ -60,5 +62,6 @@ fn run(command: Command, out: &mut dyn Write) -> Result<Answer, Failure> {
         Command::Map(args) => map::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
+        Command::Import(args) => import::run(&args, out),
     }
 }

@@ -4,6 +4,7 @@
 mod batch;
 mod check;
 mod explain;
+mod import;
 mod map;
 mod pcap;
 mod replay;
@@ -98,11 +99,12 @@ fn json(text: &str) -> serde_json::Value {
 fn help_names_every_command_and_exit_code() {
     let help = Bench::new().run(&["--help"]);
     assert_eq!(help.code, 0);
-    for part in ["check", "map", "replay", "explain", "Exit codes: 0"] {
+    for part in ["check", "map", "replay", "explain", "import", "Exit codes: 0"] {
         assert!(help.stdout.contains(part), "{part}");
     }
-    for command in ["check", "map", "replay", "explain"] {
-        assert!(Bench::new().run(&[command, "--help"]).stdout.contains("Examples:"), "{command}");
+    for command in ["check", "map", "replay", "explain", "import junos"] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        assert!(Bench::new().run(&arguments).stdout.contains("Examples:"), "{command}");
     }
 }
 
@@ -124,6 +126,8 @@ fn a_senseless_command_line_is_exit_code_2() {
         &["explain", "-f", "seed.yaml", "--to-ce", "--dst", "67.91.205.2"],
         &["explain", "-f", "seed.yaml", "--to-ce", "--from-ce", "--dst", "67.91.205.2:1"],
         &["explain", "-f", "seed.yaml", "--hex", "4"],
+        &["import", "router.conf"],
+        &["import", "junos"],
     ] {
         let ran = bench.run(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
