@@ -7,6 +7,8 @@
 //! | [`concentrator`] | what each concentrator says, and what of it cannot be carried over |
 //! | [`manifest`] | a concentrator as YAML, with Junos's defaults written out |
 //! | [`check`] | the YAML through the reader that relays use; what that refuses, told by Junos's names and lines |
+//!
+//! `relay/JUNOS.md` is the table of what becomes of every knob.
 
 use std::fmt;
 

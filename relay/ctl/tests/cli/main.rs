@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod explain;
 mod import;
+mod junos_table;
 mod map;
 mod pcap;
 mod replay;

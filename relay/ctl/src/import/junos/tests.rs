@@ -13,6 +13,14 @@ fn what_a_terminal_shows_is_blanked() {
     assert_eq!(without_prompts("\u{feff}a\r\n[edit]\nb"), "a\n\nb\n");
 }
 
+#[test]
+fn the_table_has_every_knob() {
+    let table = include_str!("../../../../JUNOS.md");
+    for knob in statements::FLAGS.iter().chain(&statements::VALUES) {
+        assert!(table.contains(&format!("\n| `{knob}`")), "{knob} is missing in relay/JUNOS.md");
+    }
+}
+
 const CONFIGURATIONS: [&str; 4] = [
     include_str!("../../../tests/cli/junos/juniper.set"),
     include_str!("../../../tests/cli/junos/router.conf"),
