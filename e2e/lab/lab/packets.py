@@ -68,6 +68,13 @@ def echo_request(source, destination, identifier: int, data: bytes = b"culvert",
     return ipv4(source, destination, ICMP, with_checksum(message, at=2), **header)
 
 
+def icmpv6(source, destination, kind: int, code: int, quoted: bytes) -> bytes:
+    """An ICMPv6 error that quotes a packet."""
+    message = struct.pack("!BBHI", kind, code, 0, 0) + quoted
+    pseudo = ip_address(source).packed + ip_address(destination).packed + struct.pack("!II", len(message), ICMPV6)
+    return ipv6(source, destination, ICMPV6, with_checksum(message, at=2, pseudo=pseudo))
+
+
 def encapsulate(outer_source, outer_destination, inner: bytes) -> bytes:
     return ipv6(outer_source, outer_destination, IPIP, inner)
 

@@ -6,8 +6,8 @@ import struct
 
 from lab import packets
 from lab.lab import Lab, eventually
-from lab.topology import INTERNET, TRANSIT
-from lab.wire import udp_socket
+from lab.topology import BR, CORE, INTERNET, RELAY_SOURCE, TRANSIT
+from lab.wire import send_ipv6, udp_socket
 
 IP_RECVERR = 11
 ERRQUEUE = 0x2000
@@ -46,15 +46,29 @@ def test_icmp_error_from_ce(lab: Lab):
         assert relay.metrics().drops() == {}, relay.metrics().drops()
 
 
-def test_icmpv6_error_is_counted(lab: Lab):
-    """an ICMPv6 error from the core about a packet to a CE that is not there is counted, with its domain"""
-    nobody = ("67.91.205.9", 6600)
+def test_icmpv6_error_is_relayed(lab: Lab):
+    """the core's ICMPv6 error about a packet to a CE that is not there reaches the sender as host unreachable, from the relay"""
     core = lab.capture(lab.core, "relay")
     with lab.relay() as relay:
-        udp_socket(lab.internet).sendto(b"anybody there?", nobody)
+        client = udp_socket(lab.internet)
+        client.connect(("67.91.205.9", 6600))
+        code, source = provoke(client)
+        assert (code, source) == ((3, 1), str(RELAY_SOURCE)), (code, source)
         assert core.wait(lambda p: p.protocol == packets.ICMPV6 and p.icmp == (1, 0)), "the core sent no error"
-        counted = eventually(lambda: relay.metrics().drops() == {("from_ce", "UnsupportedIcmp"): 1})
+        assert relay.metrics().total("culvert_icmp_sent_total", kind="relayed_error") == 1, str(relay.metrics())
+        assert relay.metrics().drops() == {}, relay.metrics().drops()
+
+
+def test_forged_icmpv6_error(lab: Lab):
+    """an ICMPv6 error about a packet that the relay never sent goes nowhere, and is counted as forged"""
+    victim, internet = lab.customers[0], lab.capture(lab.internet, "transit")
+    with lab.relay() as relay:
+        inner = packets.udp((INTERNET, 9), (victim.public, 80), b"never sent")
+        quoted = packets.encapsulate(BR, victim.address, inner)
+        send_ipv6(lab.core, packets.icmpv6(CORE, BR, 1, 0, quoted))
+        counted = eventually(lambda: relay.metrics().drops() == {("from_ce", "ForgedIcmp"): 1})
         assert counted, relay.metrics().drops()
+        assert internet.received(lambda p: p.version == 4 and p.icmp == (3, 1)) == []
 
 
 def pairs(lab: Lab):
