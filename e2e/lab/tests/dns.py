@@ -18,3 +18,20 @@ def test_dns(lab: Lab):
             assert answer == [ADDRESS], f"customer {customer.number} got {answer}"
         metrics = relay.metrics()
         assert metrics.forwarded("from_ce") == metrics.forwarded("to_ce") == 3, str(metrics)
+
+
+def test_dns_large_answer(lab: Lab):
+    """answers of 3 KB by EDNS arrive in fragments, at every customer"""
+    texts = [f"{number:03}" + "x" * 200 for number in range(15)]
+    with lab.relay() as relay:
+        records = [f"--txt-record={NAME},{text}" for text in texts]
+        bare = ("--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=")
+        listen = (f"--listen-address={INTERNET}", "--edns-packet-max=4096")
+        serve(lab, lab.internet, 53, "dnsmasq", *bare, *listen, *records)
+        for customer in lab.customers:
+            asked = ("+short", "+tries=3", "+notcp", "+ignore", "+bufsize=4096", f"@{INTERNET}", NAME, "TXT")
+            answer = customer.lan.run("dig", *asked).split()
+            assert sorted(answer) == [f'"{text}"' for text in texts], f"customer {customer.number} got {answer}"
+        metrics = relay.metrics()
+        assert metrics.forwarded("from_ce") == 3 and metrics.forwarded("to_ce") == 9, str(metrics)
+        assert metrics.drops() == {}, metrics.drops()
