@@ -48,10 +48,13 @@ fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>, cause: usize) -> Verdict
     visit.cause = cause;
     visit.load = Count::one(packet.unpadded_length());
     let mut verdict = judge_one(visit, packet);
+    // What it completed comes first, and may itself be a piece that completes something.
+    let mut completed = verdict.outcome == Outcome::Joined;
     while let Some(mut next) = visit.released.pop_front() {
         let found = judge_released(visit, &mut next);
-        if verdict.outcome == Outcome::Joined {
+        if completed {
             verdict = found.elsewhere();
+            completed = found.outcome == Outcome::Joined;
         }
     }
     verdict

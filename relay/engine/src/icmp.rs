@@ -57,6 +57,7 @@ pub(crate) fn too_big(
 /// Whether there may be an error about this IPv4 packet, whose source and destination are known to be hosts.
 pub(crate) fn may_report(packet: &[u8], inner: &Ipv4) -> bool {
     let is_later_fragment = inner.fragment & FRAGMENT_OFFSET != 0;
-    let is_icmp_error = inner.protocol == protocol::ICMP && packet.get(inner.header).is_none_or(|kind| is_error(*kind));
+    let kind = packet.get(inner.header).filter(|_| inner.header < inner.total);
+    let is_icmp_error = inner.protocol == protocol::ICMP && kind.is_none_or(|kind| is_error(*kind));
     !is_later_fragment && !is_icmp_error
 }

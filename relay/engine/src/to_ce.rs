@@ -1,5 +1,7 @@
 //! IPv4 in, IPv6 out: from the Internet to a CE.
 
+use mape::options::ReassemblyV4;
+
 use crate::{
     Direction, DropReason, Packet, Verdict,
     engine::Visit,
@@ -92,12 +94,19 @@ fn refuse(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found
     let reply = match reason {
         DropReason::TtlExpired => icmp::time_exceeded(visit, packet, inner, domain, Back::Internet),
         DropReason::TooBig => {
-            let mtu = visit.domain(domain).payload_mtu;
+            let mtu = mtu_of(visit, inner, found, domain);
             icmp::too_big(visit, packet, inner, domain, Back::Internet, mtu)
         }
         _ => false,
     };
     visit.dropped(Some(domain), Direction::ToCe, reason, reply)
+}
+
+/// What would have fitted: a fragment that was to be joined was measured by the domain that joins it.
+fn mtu_of(visit: &Visit<'_>, inner: &Ipv4, found: Found<'_>, domain: u32) -> usize {
+    let first = visit.domain(domain_of(&visit.snapshot.tables, found, || None));
+    let was_joining = inner.is_fragment() && found.needs_port() && first.reassembly_v4 == ReassemblyV4::Full;
+    if was_joining { first.payload_mtu } else { visit.domain(domain).payload_mtu }
 }
 
 /// The domain that a packet to an address is counted for: its CE's, or that of the first of those who share it.

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// The largest IPv4 packet (RFC 791 §3.1).
+const LARGEST: usize = 65_535;
+
 /// Length of an IPv6 Fragment header.
 const FRAGMENT_HEADER: usize = 8;
 
@@ -57,6 +60,10 @@ fn cut_inner(
 ) -> Result<(), DropReason> {
     let bytes = packet.bytes();
     let (header, payload) = bytes.split_at_checked(inner.header).ok_or(DropReason::Truncated)?;
+    // The offsets of its pieces would run over.
+    if usize::from(inner.fragment & FRAGMENT_OFFSET) * 8 + inner.total > LARGEST {
+        return Err(DropReason::BadFragment);
+    }
     let first = (mtu - inner.header) & !7;
     let mut later = Header::with_copied_options(header);
     let step = (mtu - later.length) & !7;

@@ -9,7 +9,7 @@ use crate::{
         waiting::Waiting,
     },
     from_ce::decapsulate::Outer,
-    wire::{IPV6_HEADER, be16, be32},
+    wire::{IPV6_HEADER, be16, be32, protocol},
 };
 
 /// Length of a Fragment header.
@@ -32,17 +32,19 @@ impl From<DropReason> for Refused {
 /// byte that announced that header. Returns whether the datagram is whole now: then it is the next to be judged.
 #[cold]
 pub(crate) fn join_outer(visit: &mut Visit<'_>, packet: &[u8], outer: &Outer, named: usize) -> Result<bool, Refused> {
-    if !visit.domain(outer.domain).reassembly_v6 {
-        return Err(DropReason::FragmentsDisabled.into());
-    }
     let header = packet.get(outer.at..outer.end).unwrap_or_default();
     let (Some(place), Some(identification), Some(payload)) = (be16(header, 2), be32(header, 4), header.get(HEADER..))
     else {
         return Err(DropReason::Truncated.into());
     };
+    if !visit.domain(outer.domain).reassembly_v6 {
+        return Err(DropReason::FragmentsDisabled.into());
+    }
     let (offset, more) = (usize::from(place & 0xfff8), place & 1 != 0);
     if more && !payload.len().is_multiple_of(8) {
-        let pointer = (offset == 0).then_some(PAYLOAD_LENGTH);
+        // Never about an ICMPv6 error (RFC 4443 §2.4 e).
+        let is_error = header[0] == protocol::ICMPV6 && payload.first().is_none_or(|kind| *kind < 128);
+        let pointer = (offset == 0 && !is_error).then_some(PAYLOAD_LENGTH);
         return Err(Refused { reason: DropReason::BadFragment, pointer });
     }
     if payload.is_empty() || offset + payload.len() > LARGEST {

@@ -42,8 +42,10 @@ impl Quote {
         if checksum_ipv6(address(outer.source), address(outer.relay), protocol::ICMPV6, message) != 0 {
             return Err(refused(DropReason::BadChecksum));
         }
-        let extensions = outer.at + extensions(message)..outer.end;
-        let original = outer.at + ICMP_HEADER..extensions.start;
+        let original = outer.at + ICMP_HEADER..outer.at + extensions(message);
+        // Too many for an ICMPv4 error: they stay behind.
+        let fit = outer.end - original.end <= EMBEDDED - LEAST_EXTENDED;
+        let extensions = if fit { original.end..outer.end } else { outer.end..outer.end };
         let tunnel = Tunnel::read(&packet[original.clone()], outer.relay).ok_or_else(forged)?;
         let start = original.start + tunnel.at;
         let inner = Ipv4::parse_quoted(&packet[start..original.start + tunnel.end]).ok_or_else(forged)?;
@@ -106,5 +108,5 @@ fn extensions(message: &[u8]) -> usize {
     let Some(structure) = message.get(place..).filter(|_| has_length) else { return message.len() };
     let is_sound =
         structure.len() >= 4 && structure[0] >> 4 == 2 && (structure[2..4] == [0, 0] || checksum(structure) == 0);
-    if is_sound && structure.len() <= EMBEDDED - LEAST_EXTENDED { place } else { message.len() }
+    if is_sound { place } else { message.len() }
 }
