@@ -140,11 +140,13 @@ impl<'v> Visit<'v> {
         Verdict::new(Outcome::Emit, Some(domain), Direction::FromCe)
     }
 
-    /// A fragment that waits for others, or has completed a datagram which comes next: counted once their fate is known.
+    /// A packet that does not go on now; with `reply` its buffer holds an answer. One that waits for other fragments, or
+    /// has completed a datagram which comes next, is counted once their fate is known.
     #[cold]
-    pub(crate) fn waits(&self, domain: u32, direction: Direction, step: Step) -> Verdict {
+    pub(crate) fn stopped(&self, domain: u32, direction: Direction, step: Step, reply: bool) -> Verdict {
         match step {
-            Step::Drop(reason) => self.dropped(Some(domain), direction, reason, false),
+            Step::Drop(reason) => self.dropped(Some(domain), direction, reason, reply),
+            Step::TooBig { .. } => self.dropped(Some(domain), direction, DropReason::TooBig, reply),
             Step::Held => Verdict::new(Outcome::Hold, Some(domain), direction),
             Step::Joined => Verdict::new(Outcome::Joined, Some(domain), direction),
         }

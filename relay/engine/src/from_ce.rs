@@ -35,8 +35,7 @@ pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
     };
     match check_source(visit, packet.bytes(), &outer, &inner) {
         Ok(domain) => pass(visit, packet, &outer, &inner, domain),
-        Err(Denied { domain, step: Step::Drop(reason) }) => deny(visit, packet, &outer, &inner, domain, reason),
-        Err(Denied { domain, step }) => visit.waits(domain, Direction::FromCe, step),
+        Err(denied) => deny(visit, packet, &outer, &inner, denied),
     }
 }
 
@@ -54,8 +53,9 @@ fn pass(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &I
         return hairpin(visit, packet, inner, &turning);
     }
     if visit.engine_takes_ttl() && inner.ttl <= 1 {
-        let reply = icmp::time_exceeded(visit, packet, inner, domain, back);
-        return visit.dropped(Some(domain), Direction::FromCe, DropReason::TtlExpired, reply);
+        let step = DropReason::TtlExpired.into();
+        let reply = icmp::tell(visit, packet, inner, domain, back, step);
+        return visit.stopped(domain, Direction::FromCe, step, reply);
     }
     forward(visit, packet, inner, domain, tos)
 }
@@ -63,20 +63,14 @@ fn pass(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &I
 /// Counts a packet that is not from where it claims, and tells whoever sent it, if that helps: silent drops are what
 /// operators of such relays suffer from most. RFC 7597 §8.1 would have it dropped without a word.
 #[cold]
-fn deny(
-    visit: &Visit<'_>,
-    packet: &mut Packet<'_>,
-    outer: &Outer,
-    inner: &Ipv4,
-    domain: u32,
-    reason: DropReason,
-) -> Verdict {
+fn deny(visit: &Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, inner: &Ipv4, denied: Denied) -> Verdict {
     use DropReason::{NoPort, NoRule, ReservedPort, SpoofedSource};
-    let is_about_source = matches!(reason, NoRule | NoPort | ReservedPort | SpoofedSource);
+    let Denied { domain, step } = denied;
+    let is_about_source = matches!(step.reason(), Some(NoRule | NoPort | ReservedPort | SpoofedSource));
     let tells = is_about_source && visit.domain(domain).answer_source_check;
     let payload = packet.bytes().get(outer.at..outer.end).unwrap_or_default();
     let reply = tells && icmp::may_report(payload, inner) && icmp::source_failed(visit, packet, outer, domain);
-    visit.dropped(Some(domain), Direction::FromCe, reason, reply)
+    visit.stopped(domain, Direction::FromCe, step, reply)
 }
 
 #[cold]
@@ -103,8 +97,8 @@ fn stop(visit: &mut Visit<'_>, packet: &mut Packet<'_>, stopped: Stopped) -> Ver
 #[cold]
 fn join(visit: &mut Visit<'_>, packet: &mut Packet<'_>, outer: &Outer, named: usize) -> Verdict {
     match fragments::join_outer(visit, packet.bytes(), outer, named) {
-        Ok(true) => visit.waits(outer.domain, Direction::FromCe, Step::Joined),
-        Ok(false) => visit.waits(outer.domain, Direction::FromCe, Step::Held),
+        Ok(true) => visit.stopped(outer.domain, Direction::FromCe, Step::Joined, false),
+        Ok(false) => visit.stopped(outer.domain, Direction::FromCe, Step::Held, false),
         Err(refused) => {
             let reply = refused.pointer.is_some_and(|pointer| icmp::bad_field(visit, packet, outer, pointer));
             visit.dropped(Some(outer.domain), Direction::FromCe, refused.reason, reply)

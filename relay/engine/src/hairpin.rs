@@ -8,7 +8,6 @@ use crate::{
     tables::Found,
     to_ce::{
         choose_ce::choose_ce,
-        domain_of,
         encapsulate::{Crossing, encapsulate},
         find_port::{Flow, Side, find_port},
     },
@@ -41,33 +40,16 @@ pub(crate) fn hairpin(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ip
             visit.count_forwarded(to, Direction::ToCe);
             visit.forwarded(from, Direction::FromCe)
         }
-        Err(Failure { step: Step::Drop(reason), mtu }) => {
-            let reply = match reason {
-                DropReason::TtlExpired => icmp::time_exceeded(visit, packet, inner, from, turning.back),
-                DropReason::TooBig => icmp::too_big(visit, packet, inner, from, turning.back, mtu),
-                _ => false,
-            };
-            visit.dropped(Some(from), Direction::FromCe, reason, reply)
+        Err(step) => {
+            let reply = icmp::tell(visit, packet, inner, from, turning.back, step);
+            visit.stopped(from, Direction::FromCe, step, reply)
         }
-        Err(Failure { step, .. }) => visit.waits(from, Direction::FromCe, step),
-    }
-}
-
-/// Why it did not get there, and what would have fitted the tunnel.
-struct Failure {
-    step: Step,
-    mtu: usize,
-}
-
-impl From<DropReason> for Failure {
-    fn from(reason: DropReason) -> Self {
-        Self { step: reason.into(), mtu: 0 }
     }
 }
 
 /// All the way into the other tunnel; the domain of the CE at its end. The TTL is taken here even where the kernel
 /// forwards: it sees only the outer headers.
-fn turn(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, turning: &Turning<'_>) -> Result<u32, Failure> {
+fn turn(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, turning: &Turning<'_>) -> Result<u32, Step> {
     let from = visit.domain(turning.from);
     if !from.hairpin {
         return Err(DropReason::HairpinDisabled.into());
@@ -89,31 +71,24 @@ fn turn(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, turning: &
     }
     let mss_limit = from.mss_limit.into_iter().chain(to.mss_limit).min();
     let crossing = Crossing { ce, ports: flow.ports, mss_limit, tos: turning.tos, take_ttl: true };
-    let mtu = to.payload_mtu;
-    encapsulate(visit, packet, inner, to, &crossing).map_err(|reason| Failure { step: reason.into(), mtu })?;
+    encapsulate(visit, packet, inner, to, &crossing)?;
     Ok(rule.domain)
 }
 
-/// The flow of a fragment, where it takes a port to find its CE. The domain of its sender keeps it meanwhile.
+/// The flow of a fragment, which the domain of its sender keeps meanwhile.
 fn fragment_flow(
     visit: &mut Visit<'_>,
     packet: &Packet<'_>,
     inner: &Ipv4,
     turning: &Turning<'_>,
-) -> Result<Flow, Failure> {
-    if !turning.found.needs_port() {
-        return Ok(Flow::NONE);
-    }
-    let to = visit.domain(domain_of(&visit.snapshot.tables, turning.found, || None));
-    let mtu = to.payload_mtu;
+) -> Result<Flow, Step> {
     let fragment = Fragment {
-        stage: Stage::Hairpin,
+        stage: Stage::Hairpin { from: turning.from },
         inner,
         original: packet.with_stripped(turning.at),
         at: turning.at,
         tunnel: turning.tunnel,
         tos: Some(turning.tos),
-        mtu: Some(mtu),
     };
-    fragments::place(visit, turning.from, to.reassembly_v4, &fragment).map_err(|step| Failure { step, mtu })
+    fragments::place(visit, turning.found, &fragment)
 }

@@ -3,10 +3,11 @@
 //! than the domain's limits allow.
 
 use crate::{
-    Packet,
+    DropReason, Packet,
     engine::Visit,
+    fragments::Step,
     to_ce::find_port::is_error,
-    wire::{FRAGMENT_OFFSET, Ipv4, protocol},
+    wire::{Ipv4, protocol},
 };
 
 mod quote;
@@ -15,6 +16,9 @@ mod v4;
 mod v6;
 
 pub(crate) use v6::{bad_field, bad_option, source_failed, to_relay};
+
+/// Length of an ICMP header with its parameter, of either version.
+const ICMP_HEADER: usize = 8;
 
 /// The way to who sent the packet that an ICMPv4 error is about.
 #[derive(Debug, Clone, Copy)]
@@ -35,29 +39,38 @@ impl Back {
     }
 }
 
-/// Turns the IPv4 packet that `packet` is into a Time Exceeded about it, unless that must not be. Says which.
+/// Turns the IPv4 packet that `packet` is into what its sender is told of why it does not go on, if anything. Says which.
 #[cold]
-pub(crate) fn time_exceeded(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, domain: u32, back: Back) -> bool {
-    v4::error(visit, packet, inner, domain, back, &v4::Message { kind: 11, code: 0, mtu: 0 })
-}
-
-/// The same for Destination Unreachable, fragmentation needed and DF set: packets of `mtu` bytes will pass.
-#[cold]
-pub(crate) fn too_big(
+pub(crate) fn tell(
     visit: &Visit<'_>,
     packet: &mut Packet<'_>,
     inner: &Ipv4,
     domain: u32,
     back: Back,
-    mtu: usize,
+    step: Step,
 ) -> bool {
+    match step {
+        Step::Drop(DropReason::TtlExpired) => time_exceeded(visit, packet, inner, domain, back),
+        Step::TooBig { mtu } => too_big(visit, packet, inner, domain, back, mtu),
+        Step::Drop(_) | Step::Held | Step::Joined => false,
+    }
+}
+
+/// Turns the IPv4 packet that `packet` is into a Time Exceeded about it, unless that must not be. Says which.
+#[cold]
+fn time_exceeded(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, domain: u32, back: Back) -> bool {
+    v4::error(visit, packet, inner, domain, back, &v4::Message { kind: 11, code: 0, mtu: 0 })
+}
+
+/// The same for Destination Unreachable, fragmentation needed and DF set: packets of `mtu` bytes will pass.
+#[cold]
+fn too_big(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, domain: u32, back: Back, mtu: usize) -> bool {
     v4::error(visit, packet, inner, domain, back, &v4::Message { kind: 3, code: 4, mtu: mtu as u16 })
 }
 
 /// Whether there may be an error about this IPv4 packet, whose source and destination are known to be hosts.
 pub(crate) fn may_report(packet: &[u8], inner: &Ipv4) -> bool {
-    let is_later_fragment = inner.fragment & FRAGMENT_OFFSET != 0;
     let kind = packet.get(inner.header).filter(|_| inner.header < inner.total);
     let is_icmp_error = inner.protocol == protocol::ICMP && kind.is_none_or(|kind| is_error(*kind));
-    !is_later_fragment && !is_icmp_error
+    !inner.is_later_fragment() && !is_icmp_error
 }

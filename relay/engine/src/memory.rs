@@ -53,9 +53,7 @@ impl Memory {
     pub fn expire(&self, now: Now) {
         // The lock makes this the only writer of the last block of counters.
         for domain in self.domains().values() {
-            let mut losses = Losses::default();
-            domain.fragments().expire(now, &mut losses);
-            domain.count_losses(self.workers, &losses);
+            domain.with_fragments(self.workers, now, |_, _| ());
         }
     }
 
@@ -115,16 +113,27 @@ impl DomainMemory {
         }
     }
 
-    /// The incomplete datagrams. Only fragments ever wait for this lock.
-    pub(crate) fn fragments(&self) -> MutexGuard<'_, Store> {
-        self.fragments.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts what was kept and is lost.
-    pub(crate) fn count_losses(&self, worker: usize, losses: &Losses) {
+    /// Does something to the incomplete datagrams as they are now. What was kept and is lost is counted for `worker`.
+    pub(crate) fn with_fragments<T>(
+        &self,
+        worker: usize,
+        now: Now,
+        act: impl FnOnce(&mut Store, &mut Losses) -> T,
+    ) -> T {
+        let mut losses = Losses::default();
+        let mut store = self.fragments();
+        store.expire(now, &mut losses);
+        let result = act(&mut store, &mut losses);
+        drop(store);
         for (direction, reason, load) in losses.counts() {
             self.counters.dropped(worker, direction, reason, load);
         }
+        result
+    }
+
+    /// Only fragments ever wait for this lock.
+    fn fragments(&self) -> MutexGuard<'_, Store> {
+        self.fragments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> DomainCount {

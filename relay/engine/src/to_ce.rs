@@ -1,7 +1,5 @@
 //! IPv4 in, IPv6 out: from the Internet to a CE.
 
-use mape::options::ReassemblyV4;
-
 use crate::{
     Direction, DropReason, Packet, Verdict,
     engine::Visit,
@@ -20,7 +18,7 @@ pub(crate) mod fit_mtu;
 use choose_ce::choose_ce;
 use encapsulate::{Crossing, encapsulate};
 pub(crate) use express::express;
-use find_port::{Flow, Side, find_port};
+use find_port::{Side, find_port};
 
 /// The way of any packet.
 pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
@@ -35,11 +33,7 @@ pub(crate) fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>) -> Verdict {
     };
     match deliver(visit, packet, &inner, found) {
         Ok(domain) => visit.forwarded(domain, Direction::ToCe),
-        Err(Step::Drop(reason)) => refuse(visit, packet, &inner, found, reason),
-        Err(step) => {
-            let domain = domain_of(&visit.snapshot.tables, found, || None);
-            visit.waits(domain, Direction::ToCe, step)
-        }
+        Err(step) => stop(visit, packet, &inner, found, step),
     }
 }
 
@@ -51,7 +45,9 @@ fn deliver(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: 
     }
     packet.truncate(inner.total);
     let flow = if inner.is_fragment() {
-        fragment_flow(visit, packet.bytes(), inner, found)?
+        let (original, tunnel) = (packet.bytes(), [[0; 2]; 2]);
+        let fragment = Fragment { stage: Stage::ToCe, inner, original, at: 0, tunnel, tos: Some(inner.tos) };
+        fragments::place(visit, found, &fragment)?
     } else {
         find_port(inner, packet.bytes().get(inner.header..).unwrap_or_default(), Side::Destination)
     };
@@ -68,45 +64,17 @@ fn deliver(visit: &mut Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: 
     Ok(rule.domain)
 }
 
-/// The flow of a fragment, where it takes a port to find its CE.
+/// Counts a packet that does not go on, and tells its sender where that helps.
 #[cold]
-fn fragment_flow(visit: &mut Visit<'_>, packet: &[u8], inner: &Ipv4, found: Found<'_>) -> Result<Flow, Step> {
-    if !found.needs_port() {
-        return Ok(Flow::NONE);
-    }
-    let index = domain_of(&visit.snapshot.tables, found, || None);
-    let domain = visit.domain(index);
-    let mtu = Some(domain.payload_mtu);
-    let tunnel = [[0; 2]; 2];
-    let fragment = Fragment { stage: Stage::ToCe, inner, original: packet, at: 0, tunnel, tos: Some(inner.tos), mtu };
-    fragments::place(visit, index, domain.reassembly_v4, &fragment)
-}
-
-/// Counts a packet that goes no further, and tells its sender where that helps.
-#[cold]
-fn refuse(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found<'_>, reason: DropReason) -> Verdict {
+fn stop(visit: &Visit<'_>, packet: &mut Packet<'_>, inner: &Ipv4, found: Found<'_>, step: Step) -> Verdict {
     let port = || {
         let payload = packet.bytes().get(inner.header..inner.total).unwrap_or_default();
-        let is_known = !inner.is_later_fragment();
+        let is_known = !inner.is_later_fragment() && step.reason().is_some();
         is_known.then(|| find_port(inner, payload, Side::Destination).port)?
     };
     let domain = domain_of(&visit.snapshot.tables, found, port);
-    let reply = match reason {
-        DropReason::TtlExpired => icmp::time_exceeded(visit, packet, inner, domain, Back::Internet),
-        DropReason::TooBig => {
-            let mtu = mtu_of(visit, inner, found, domain);
-            icmp::too_big(visit, packet, inner, domain, Back::Internet, mtu)
-        }
-        _ => false,
-    };
-    visit.dropped(Some(domain), Direction::ToCe, reason, reply)
-}
-
-/// What would have fitted: a fragment that was to be joined was measured by the domain that joins it.
-fn mtu_of(visit: &Visit<'_>, inner: &Ipv4, found: Found<'_>, domain: u32) -> usize {
-    let first = visit.domain(domain_of(&visit.snapshot.tables, found, || None));
-    let was_joining = inner.is_fragment() && found.needs_port() && first.reassembly_v4 == ReassemblyV4::Full;
-    if was_joining { first.payload_mtu } else { visit.domain(domain).payload_mtu }
+    let reply = icmp::tell(visit, packet, inner, domain, Back::Internet, step);
+    visit.stopped(domain, Direction::ToCe, step, reply)
 }
 
 /// The domain that a packet to an address is counted for: its CE's, or that of the first of those who share it.

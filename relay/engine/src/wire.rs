@@ -10,6 +10,12 @@ pub const IPV6_HEADER: usize = 40;
 /// Length of an IPv4 header without options.
 pub const IPV4_HEADER: usize = 20;
 
+/// Length of an IPv6 Fragment header (RFC 8200 §4.5).
+pub(crate) const FRAGMENT_HEADER: usize = 8;
+
+/// The largest IPv4 packet, and the largest payload of an IPv6 one.
+pub(crate) const LARGEST: usize = 65_535;
+
 /// Protocol and next header numbers (IANA).
 #[expect(missing_docs, reason = "the names say it")]
 pub mod protocol {
@@ -123,6 +129,11 @@ impl Ipv4 {
         self.fragment & FRAGMENT_OFFSET != 0
     }
 
+    /// Where in its datagram the payload stands, in bytes.
+    pub(crate) fn offset(&self) -> usize {
+        usize::from(self.fragment & FRAGMENT_OFFSET) * 8
+    }
+
     #[inline(always)]
     pub(crate) fn may_fragment(&self) -> bool {
         self.fragment & DONT_FRAGMENT == 0
@@ -193,6 +204,13 @@ pub fn checksum(bytes: &[u8]) -> u16 {
     u16::from_be(!fold(add(0, bytes)))
 }
 
+/// Gives an IPv4 header the checksum that it should have.
+pub fn seal(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let checksum = checksum(header);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+}
+
 /// The checksum of an upper-layer message over IPv6 (RFC 8200 §8.1).
 #[must_use]
 pub fn checksum_ipv6(source: Ipv6Addr, destination: Ipv6Addr, next_header: u8, message: &[u8]) -> u16 {
@@ -214,8 +232,7 @@ pub fn ipv4_header(tos: u8, total: usize, protocol: u8, source: Ipv4Addr, destin
     header[9] = protocol;
     header[12..16].copy_from_slice(&source.octets());
     header[16..20].copy_from_slice(&destination.octets());
-    let checksum = checksum(&header);
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    seal(&mut header);
     header
 }
 

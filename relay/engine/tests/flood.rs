@@ -4,7 +4,7 @@
 use engine::{
     Defaults, Direction, DropReason, Engine, Extras, HEADROOM, Memory, Now, Options, Outcome, Packet, Snapshot, Ttl,
     Verdict,
-    wire::{checksum, ipv4_header},
+    wire::{ipv4_header, seal},
 };
 use mape::{
     DomainConfig, DomainName, Fleet, RuleConfig, Version,
@@ -52,9 +52,7 @@ impl Relay {
         let mut header = ipv4_header(0, 20 + payload.len(), 17, source.into(), [67, 91, 205, 2].into());
         header[4..6].copy_from_slice(&identification.to_be_bytes());
         header[6..8].copy_from_slice(&fragment.to_be_bytes());
-        header[10..12].fill(0);
-        let sum = checksum(&header);
-        header[10..12].copy_from_slice(&sum.to_be_bytes());
+        seal(&mut header);
         let mut buffer = [&[0; HEADROOM][..], &header, payload].concat();
         let length = buffer.len() - HEADROOM;
         let (mut batch, mut verdicts) = ([Packet::new(&mut buffer, HEADROOM, length)], [Verdict::default()]);

@@ -10,15 +10,10 @@ use crate::{
     from_ce::decapsulate::Outer,
     snapshot::DomainEntry,
     wire::{
-        FRAGMENT_OFFSET, IPV4_HEADER, IPV6_HEADER, Ipv4, MORE_FRAGMENTS, checksum, first_word, ipv6_header, protocol,
+        FRAGMENT_HEADER, FRAGMENT_OFFSET, IPV4_HEADER, IPV6_HEADER, Ipv4, LARGEST, MORE_FRAGMENTS, first_word,
+        ipv6_header, protocol, seal,
     },
 };
-
-/// The largest IPv4 packet (RFC 791 §3.1).
-const LARGEST: usize = 65_535;
-
-/// Length of an IPv6 Fragment header.
-const FRAGMENT_HEADER: usize = 8;
 
 /// Cuts the IPv4 packet that `packet` is: the first piece stays in its buffer, the others become extras, all
 /// encapsulated towards `ce`. `word` is the first of the outer header.
@@ -61,7 +56,7 @@ fn cut_inner(
     let bytes = packet.bytes();
     let (header, payload) = bytes.split_at_checked(inner.header).ok_or(DropReason::Truncated)?;
     // The offsets of its pieces would run over.
-    if usize::from(inner.fragment & FRAGMENT_OFFSET) * 8 + inner.total > LARGEST {
+    if inner.offset() + inner.total > LARGEST {
         return Err(DropReason::BadFragment);
     }
     let first = (mtu - inner.header) & !7;
@@ -133,9 +128,7 @@ impl Header {
         self.bytes[0] = 0x40 | (self.length / 4) as u8;
         self.bytes[2..4].copy_from_slice(&total.to_be_bytes());
         self.bytes[6..8].copy_from_slice(&(flags | offset).to_be_bytes());
-        self.bytes[10..12].fill(0);
-        let checksum = checksum(self.bytes());
-        self.bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
+        seal(&mut self.bytes[..self.length]);
     }
 
     fn bytes(&self) -> &[u8] {

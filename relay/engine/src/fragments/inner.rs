@@ -11,8 +11,13 @@ use crate::{
         store::{Content, Key, Kind, Losses, OVERHEAD, Store},
         waiting::Waiting,
     },
-    to_ce::find_port::{Flow, Side, find_port, may_have_port},
-    wire::{FRAGMENT_OFFSET, IPV6_HEADER, Ipv4, MORE_FRAGMENTS, checksum, first_word, ipv6_header, protocol},
+    snapshot::DomainEntry,
+    tables::Found,
+    to_ce::{
+        domain_of,
+        find_port::{Flow, Side, find_port, may_have_port},
+    },
+    wire::{IPV6_HEADER, Ipv4, LARGEST, MORE_FRAGMENTS, first_word, ipv6_header, protocol, seal},
 };
 
 /// Where on its way a fragment is.
@@ -20,11 +25,13 @@ use crate::{
 pub(crate) enum Stage {
     ToCe,
     FromCe,
-    /// From a CE, on the way to another one.
-    Hairpin,
+    /// From a CE of domain `from`, which keeps it meanwhile, on the way to another one.
+    Hairpin {
+        from: u32,
+    },
 }
 
-/// A fragment of an address that CEs share.
+/// A fragment on its way.
 #[derive(Debug)]
 pub(crate) struct Fragment<'p> {
     pub(crate) stage: Stage,
@@ -37,18 +44,31 @@ pub(crate) struct Fragment<'p> {
     pub(crate) tunnel: [[u64; 2]; 2],
     /// The TOS it goes on with; `None` if the outer header's congestion mark cannot be passed on.
     pub(crate) tos: Option<u8>,
-    /// What fits the tunnel that it is about to enter.
-    pub(crate) mtu: Option<usize>,
 }
 
-/// Why a fragment does not go on now.
+/// Why a packet does not go on now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Drop(DropReason),
-    /// It waits.
+    /// It does not fit the tunnel, and may not be cut: packets of `mtu` bytes would pass.
+    TooBig {
+        mtu: usize,
+    },
+    /// It waits for other fragments.
     Held,
     /// It completed a datagram, which is now the next to be judged.
     Joined,
+}
+
+impl Step {
+    /// Why it is dropped, if it is.
+    pub(crate) fn reason(self) -> Option<DropReason> {
+        match self {
+            Self::Drop(reason) => Some(reason),
+            Self::TooBig { .. } => Some(DropReason::TooBig),
+            Self::Held | Self::Joined => None,
+        }
+    }
 }
 
 impl From<DropReason> for Step {
@@ -65,45 +85,33 @@ pub(super) struct First {
     covered: usize,
 }
 
-/// Finds the flow that a fragment belongs to, by what is kept in `domain`.
+/// Finds the flow of a fragment, where it takes a port to tell whose the address is that was `found`.
 #[cold]
-pub(crate) fn place(
-    visit: &mut Visit<'_>,
-    domain: u32,
-    mode: ReassemblyV4,
-    fragment: &Fragment<'_>,
-) -> Result<Flow, Step> {
+pub(crate) fn place(visit: &mut Visit<'_>, found: Found<'_>, fragment: &Fragment<'_>) -> Result<Flow, Step> {
+    if !found.needs_port() {
+        return Ok(Flow::NONE);
+    }
     if !may_have_port(fragment.inner.protocol) {
         return Err(DropReason::NoPort.into());
     }
-    if mode == ReassemblyV4::Disabled {
+    let owner = domain_of(&visit.snapshot.tables, found, || None);
+    let keeper = if let Stage::Hairpin { from } = fragment.stage { from } else { owner };
+    let DomainEntry { reassembly_v4, payload_mtu, .. } = *visit.domain(owner);
+    if reassembly_v4 == ReassemblyV4::Disabled {
         return Err(DropReason::FragmentsDisabled.into());
     }
     fragment.check()?;
-    if mode == ReassemblyV4::Full {
-        return Err(fragment
-            .join(visit, domain)
-            .map_or_else(Step::Drop, |is_whole| if is_whole { Step::Joined } else { Step::Held }));
+    if reassembly_v4 == ReassemblyV4::Full {
+        return Err(fragment.join(visit, keeper, payload_mtu).unwrap_or_else(|step| step));
     }
-    let memory = &visit.domain(domain).memory;
-    let mut losses = Losses::default();
-    let mut store = memory.fragments();
-    store.expire(visit.now, &mut losses);
-    let result = match fragment.offset() {
-        0 => fragment.lead(visit, &mut store, &mut losses),
-        _ => fragment.follow(visit, &mut store, &mut losses),
-    };
-    drop(store);
-    memory.count_losses(visit.options.worker, &losses);
-    result
+    let (worker, now) = (visit.options.worker, visit.now);
+    visit.domain(keeper).memory.with_fragments(worker, now, |store, losses| match fragment.inner.offset() {
+        0 => fragment.lead(visit, store, losses),
+        _ => fragment.follow(visit, store, losses),
+    })
 }
 
 impl Fragment<'_> {
-    /// In bytes.
-    fn offset(&self) -> usize {
-        usize::from(self.inner.fragment & FRAGMENT_OFFSET) * 8
-    }
-
     fn more(&self) -> bool {
         self.inner.fragment & MORE_FRAGMENTS != 0
     }
@@ -117,7 +125,7 @@ impl Fragment<'_> {
         let kind = match self.stage {
             Stage::ToCe => Kind::ToCe(protocol),
             Stage::FromCe => Kind::FromCe(protocol),
-            Stage::Hairpin => Kind::Hairpin(protocol),
+            Stage::Hairpin { .. } => Kind::Hairpin(protocol),
         };
         let (source, destination) = (self.inner.source, self.inner.destination);
         Key { kind, joins, tunnel: self.tunnel, source, destination, identification: self.inner.identification.into() }
@@ -126,7 +134,7 @@ impl Fragment<'_> {
     /// Refuses what can be no part of a datagram, and what hides a TCP header from those who look at first fragments only (RFC
     /// 1858, RFC 3128).
     fn check(&self) -> Result<(), DropReason> {
-        let (offset, length) = (self.offset(), self.payload().len());
+        let (offset, length) = (self.inner.offset(), self.payload().len());
         let is_ragged = self.more() && !length.is_multiple_of(8);
         if length == 0 || is_ragged || self.inner.header + offset + length > LARGEST {
             return Err(DropReason::BadFragment);
@@ -160,7 +168,7 @@ impl Fragment<'_> {
     fn follow(&self, visit: &Visit<'_>, store: &mut Store, losses: &mut Losses) -> Result<Flow, Step> {
         let key = self.key(false);
         if let Some(Content::First(first)) = store.find(&key) {
-            let overlaps = self.offset() < first.covered;
+            let overlaps = self.inner.offset() < first.covered;
             return if overlaps { Err(DropReason::FragmentOverlap.into()) } else { Ok(first.flow) };
         }
         let packet = Waiting::new(&[self.original], visit.load);
@@ -173,18 +181,18 @@ impl Fragment<'_> {
     }
 
     /// Adds the fragment to its datagram. If that is whole now, it is the next to be judged.
-    fn join(&self, visit: &mut Visit<'_>, domain: u32) -> Result<bool, DropReason> {
-        let too_big = self.mtu.is_some_and(|mtu| self.inner.total > mtu && !self.inner.may_fragment());
-        if too_big {
-            return Err(DropReason::TooBig);
+    fn join(&self, visit: &mut Visit<'_>, keeper: u32, mtu: usize) -> Result<Step, Step> {
+        let enters_tunnel = self.stage != Stage::FromCe;
+        if enters_tunnel && self.inner.total > mtu && !self.inner.may_fragment() {
+            return Err(Step::TooBig { mtu });
         }
         let tos = self.tos.ok_or(DropReason::BadEcn)?;
         let head = self.original.get(self.at..self.at + self.inner.header).unwrap_or_default();
-        let piece = Piece { offset: self.offset(), more: self.more(), payload: self.payload(), head, tos };
-        let Some(datagram) = join(visit, domain, &self.key(true), &piece)? else { return Ok(false) };
+        let piece = Piece { offset: self.inner.offset(), more: self.more(), payload: self.payload(), head, tos };
+        let Some(datagram) = join(visit, keeper, &self.key(true), &piece)? else { return Ok(Step::Held) };
         let packet = self.whole(&datagram)?;
         visit.released.push_front(packet);
-        Ok(true)
+        Ok(Step::Joined)
     }
 
     fn whole(&self, datagram: &Datagram) -> Result<Waiting, DropReason> {
@@ -194,18 +202,13 @@ impl Fragment<'_> {
         head[1] = datagram.tos;
         head[2..4].copy_from_slice(&length.to_be_bytes());
         head[6..8].fill(0);
-        head[10..12].fill(0);
-        let sum = checksum(&head);
-        head[10..12].copy_from_slice(&sum.to_be_bytes());
+        seal(&mut head);
         let [source, relay] = self.tunnel;
         let outer = ipv6_header(first_word(datagram.tos, 0), total, protocol::IPV4, source, relay);
         let outer = if self.stage == Stage::ToCe { &[][..] } else { &outer[..IPV6_HEADER] };
         Ok(Waiting::new(&[outer, &head, &datagram.payload], datagram.load))
     }
 }
-
-/// The largest IPv4 packet (RFC 791 §3.1).
-const LARGEST: usize = 65_535;
 
 /// As much of a TCP header as a first fragment must have: up to its flags (RFC 1858 §3.2.1).
 const LEAST_TCP: usize = 16;

@@ -4,7 +4,7 @@
 use crate::{
     Count, DropReason,
     engine::Visit,
-    fragments::store::{Content, Key, Losses, OVERHEAD},
+    fragments::store::{Content, Key, OVERHEAD},
 };
 
 /// One fragment.
@@ -44,29 +44,26 @@ pub(super) fn join(
     key: &Key,
     piece: &Piece<'_>,
 ) -> Result<Option<Datagram>, DropReason> {
-    let memory = &visit.domain(domain).memory;
     let (now, load) = (visit.now, visit.load);
-    let mut losses = Losses::default();
-    let mut store = memory.fragments();
-    store.expire(now, &mut losses);
-    let room = piece.payload.len() + piece.head.len() + OVERHEAD;
-    let placed = store.change(key, now, room, &mut losses, |content| place(content, piece, load));
-    let result = match placed {
+    let placed = visit.domain(domain).memory.with_fragments(visit.options.worker, now, |store, losses| {
+        let room = piece.payload.len() + piece.head.len() + OVERHEAD;
+        let placed = store.change(key, now, room, losses, |content| place(content, piece, load));
+        match placed {
+            Placed::Refused(lost) => losses.add(key.direction(), DropReason::FragmentOverlap, lost),
+            Placed::Whole(_) => store.remove(key),
+            Placed::Kept | Placed::Duplicate => {}
+        }
+        placed
+    });
+    match placed {
         Placed::Kept => Ok(None),
         Placed::Duplicate => Err(DropReason::DuplicateFragment),
-        Placed::Refused(lost) => {
-            losses.add(key.direction(), DropReason::FragmentOverlap, lost);
-            Err(DropReason::FragmentOverlap)
-        }
+        Placed::Refused(_) => Err(DropReason::FragmentOverlap),
         Placed::Whole(pieces) => {
-            store.remove(key);
             visit.load = pieces.load;
             pieces.into_datagram().map(Some).ok_or(DropReason::BadEcn)
         }
-    };
-    drop(store);
-    memory.count_losses(visit.options.worker, &losses);
-    result
+    }
 }
 
 /// What became of a piece.

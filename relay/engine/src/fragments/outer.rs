@@ -9,11 +9,8 @@ use crate::{
         waiting::Waiting,
     },
     from_ce::decapsulate::Outer,
-    wire::{IPV6_HEADER, be16, be32, protocol},
+    wire::{FRAGMENT_HEADER, IPV6_HEADER, LARGEST, be16, be32, protocol},
 };
-
-/// Length of a Fragment header.
-const HEADER: usize = 8;
 
 /// Why a fragment is no part of a datagram; a payload of a length that cannot be is told to the sender.
 pub(crate) struct Refused {
@@ -33,7 +30,8 @@ impl From<DropReason> for Refused {
 #[cold]
 pub(crate) fn join_outer(visit: &mut Visit<'_>, packet: &[u8], outer: &Outer, named: usize) -> Result<bool, Refused> {
     let header = packet.get(outer.at..outer.end).unwrap_or_default();
-    let (Some(place), Some(identification), Some(payload)) = (be16(header, 2), be32(header, 4), header.get(HEADER..))
+    let (Some(place), Some(identification), Some(payload)) =
+        (be16(header, 2), be32(header, 4), header.get(FRAGMENT_HEADER..))
     else {
         return Err(DropReason::Truncated.into());
     };
@@ -63,9 +61,6 @@ pub(crate) fn join_outer(visit: &mut Visit<'_>, packet: &[u8], outer: &Outer, na
 
 /// The place of the payload length in an IPv6 header.
 const PAYLOAD_LENGTH: u32 = 4;
-
-/// The largest payload of an IPv6 packet.
-const LARGEST: usize = 65_535;
 
 fn whole(mut datagram: Datagram) -> Result<Waiting, DropReason> {
     let head = &mut datagram.head;

@@ -48,21 +48,16 @@ fn fragment_flow(
     inner: &Ipv4,
     found: Found<'_>,
 ) -> Result<Flow, Step> {
-    if !found.needs_port() {
-        return Ok(Flow::NONE);
-    }
-    let index = domain_of(&visit.snapshot.tables, found, || None);
-    let domain = visit.domain(index);
+    let claimed = visit.domain(domain_of(&visit.snapshot.tables, found, || None));
     let fragment = Fragment {
         stage: Stage::FromCe,
         inner,
         original: packet.get(..outer.end).unwrap_or_default(),
         at: outer.at,
         tunnel: [outer.source, outer.relay],
-        tos: combine(domain.dscp_from_ce, outer.traffic_class, inner.tos),
-        mtu: None,
+        tos: combine(claimed.dscp_from_ce, outer.traffic_class, inner.tos),
     };
-    fragments::place(visit, index, domain.reassembly_v4, &fragment)
+    fragments::place(visit, found, &fragment)
 }
 
 #[inline(always)]

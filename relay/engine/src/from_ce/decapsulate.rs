@@ -2,7 +2,7 @@
 
 use crate::{
     DropReason, Snapshot,
-    wire::{IPV6_HEADER, be16, be64, protocol},
+    wire::{FRAGMENT_HEADER, IPV6_HEADER, be16, be64, protocol},
 };
 
 /// What the outer header says, once it is known to be whole and for the relay.
@@ -157,8 +157,6 @@ fn skip_routing(header: &[u8]) -> Result<usize, DropReason> {
 fn is_atomic(header: &[u8]) -> bool {
     header.len() >= FRAGMENT_HEADER && be16(header, 2).is_some_and(|place| place & 0xfff9 == 0)
 }
-
-const FRAGMENT_HEADER: usize = 8;
 
 fn length(header: &[u8]) -> Result<usize, DropReason> {
     let length = header.get(1).map(|units| (usize::from(*units) + 1) * 8);

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::v4::{EMBEDDED, LEAST_EXTENDED};
+use super::{
+    ICMP_HEADER,
+    v4::{EMBEDDED, LEAST_EXTENDED},
+};
 use crate::{
     DropReason, Snapshot,
     from_ce::decapsulate::Outer,
@@ -10,13 +13,8 @@ use crate::{
         choose_ce::choose_ce,
         find_port::{Flow, Side, find_port},
     },
-    wire::{IPV6_HEADER, Ipv4, address, be16, be64, checksum, checksum_ipv6, protocol},
+    wire::{FRAGMENT_HEADER, IPV6_HEADER, Ipv4, address, be16, be64, checksum, checksum_ipv6, protocol},
 };
-
-/// Length of an ICMP header with its parameter.
-pub(super) const ICMP_HEADER: usize = 8;
-
-const FRAGMENT_HEADER: usize = 8;
 
 /// A quoted tunnel packet of ours, by places in the packet that carries the error.
 #[derive(Debug)]

@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::{
-    may_report,
-    quote::{ICMP_HEADER, Quote},
+    ICMP_HEADER, may_report,
+    quote::Quote,
     v4::{EMBEDDED, LEAST_EXTENDED, TOS},
 };
 use crate::{

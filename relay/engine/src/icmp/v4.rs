@@ -1,6 +1,6 @@
 //! ICMPv4 errors (RFC 792, RFC 1191, RFC 1812 §4.3.2).
 
-use super::{Back, may_report};
+use super::{Back, ICMP_HEADER, may_report};
 use crate::{
     IcmpKind, Packet,
     engine::Visit,
@@ -15,8 +15,6 @@ pub(super) struct Message {
     /// The next hop's MTU in bytes, where the code has one (RFC 1191 §4).
     pub(super) mtu: u16,
 }
-
-const ICMP_HEADER: usize = 8;
 
 /// As much of the packet as an error of 576 bytes has room for (RFC 1812 §4.3.2.3).
 pub(super) const EMBEDDED: usize = 576 - IPV4_HEADER - ICMP_HEADER;

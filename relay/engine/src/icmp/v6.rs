@@ -1,6 +1,6 @@
 //! ICMPv6 from the BR address: errors about tunnel packets, and echo (RFC 4443).
 
-use super::relayed;
+use super::{ICMP_HEADER, relayed};
 use crate::{
     Direction, DropReason, IcmpKind, Packet, Verdict,
     engine::Visit,
@@ -8,8 +8,6 @@ use crate::{
     from_ce::decapsulate::Outer,
     wire::{IPV6_HEADER, address, checksum_ipv6, first_word, ipv6_header, is_host, protocol, updated},
 };
-
-const ICMP_HEADER: usize = 8;
 
 /// As much of a packet as an error of the least MTU has room for (RFC 4443 §2.4 c).
 const EMBEDDED: usize = 1280 - IPV6_HEADER - ICMP_HEADER;

@@ -3,7 +3,9 @@
 use crate::{
     DropReason, Packet,
     engine::Visit,
-    flow, fragments, mss,
+    flow,
+    fragments::{self, Step},
+    mss,
     snapshot::DomainEntry,
     to_ce::fit_mtu::{Fit, fit_mtu},
     wire::{IPV6_HEADER, Ipv4, first_word, ipv6_header, protocol, updated},
@@ -31,7 +33,7 @@ pub(crate) fn encapsulate(
     inner: &Ipv4,
     domain: &DomainEntry,
     crossing: &Crossing,
-) -> Result<(), DropReason> {
+) -> Result<(), Step> {
     let fit = fit_mtu(inner, domain)?;
     if inner.protocol == protocol::TCP {
         mss::clamp(packet.bytes_mut(), inner, crossing.mss_limit);
@@ -39,7 +41,7 @@ pub(crate) fn encapsulate(
     rewrite(packet.bytes_mut(), inner, crossing.tos, crossing.take_ttl);
     let word = first_word(domain.traffic_class(crossing.tos), flow::label(inner.addresses(), crossing.ports));
     if let Fit::Cut(how) = fit {
-        return fragments::cut(visit, packet, inner, how, domain, crossing.ce, word);
+        return Ok(fragments::cut(visit, packet, inner, how, domain, crossing.ce, word)?);
     }
     let header = ipv6_header(word, inner.total, protocol::IPV4, domain.br_address, crossing.ce);
     *packet.prepend::<IPV6_HEADER>().ok_or(DropReason::Truncated)? = header;

@@ -2,7 +2,7 @@
 
 use mape::options::Fragmentation;
 
-use crate::{DropReason, snapshot::DomainEntry, wire::Ipv4};
+use crate::{fragments::Step, snapshot::DomainEntry, wire::Ipv4};
 
 /// How a packet gets through the tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,13 @@ pub(crate) enum Fit {
 
 /// Decides by size and DF. A packet that may not be cut is too big in either mode.
 #[inline(always)]
-pub(crate) fn fit_mtu(inner: &Ipv4, domain: &DomainEntry) -> Result<Fit, DropReason> {
+pub(crate) fn fit_mtu(inner: &Ipv4, domain: &DomainEntry) -> Result<Fit, Step> {
     if inner.total <= domain.payload_mtu {
         return Ok(Fit::Whole);
     }
-    if inner.may_fragment() { Ok(Fit::Cut(domain.fragmentation)) } else { Err(DropReason::TooBig) }
+    if inner.may_fragment() {
+        Ok(Fit::Cut(domain.fragmentation))
+    } else {
+        Err(Step::TooBig { mtu: domain.payload_mtu })
+    }
 }
