@@ -3,16 +3,19 @@
 //! | module | question it answers |
 //! |---|---|
 //! | [`map_domain`] | what a `MapDomain` may say; its doc comments are `kubectl explain` |
+//! | [`border_relay`] | the same of a fleet, `BorderRelay` |
 //! | [`convert`] | what it means: [`mape::DomainConfig`], or every field that means nothing |
 //! | [`manifest`] | how files of manifests become one [`mape::Fleet`], with file and line of all that is wrong |
 //! | [`yaml`] | the `CustomResourceDefinition`, as committed under `crds/yaml` |
 #![forbid(unsafe_code)]
 
+pub mod border_relay;
 pub mod convert;
 pub mod manifest;
 pub mod map_domain;
 pub mod yaml;
 
+pub use border_relay::{BorderRelay, BorderRelaySpec, BorderRelayStatus};
 pub use map_domain::{MapDomain, MapDomainSpec, MapDomainStatus};
 
 /// The API group of every kind of ours.

@@ -16,7 +16,7 @@ pub use options::{
     SourceCheck, Toggle, WordOrNumber,
 };
 pub use rule::MapRule;
-pub use status::{MapDomainStatus, RuleStatus};
+pub use status::{FleetStatus, MapDomainStatus, RuleStatus};
 
 /// What a MAP domain is: mapping rules and a border relay address, shared by border relays and CEs (RFC 7597 s.3).
 #[expect(clippy::duplicated_attributes, reason = "every printer column has a type")]
@@ -33,9 +33,25 @@ pub use status::{MapDomainStatus, RuleStatus};
     doc = "A MAP-E domain (RFC 7597): which CE owns which IPv4 address and ports, and how a border relay serves it.",
     printcolumn(name = "BR Address", type_ = "string", json_path = ".spec.softwireAddress"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", priority = 1),
-    printcolumn(name = "Relay", type_ = "string", json_path = ".spec.relayRefs[0].name"),
-    printcolumn(name = "Rules", type_ = "integer", json_path = ".status.ruleCount"),
-    printcolumn(name = "CEs", type_ = "integer", json_path = ".status.ceCount"),
+    printcolumn(
+        name = "Fleets",
+        type_ = "string",
+        json_path = ".spec.relayRefs[*].name",
+        description = "The fleets that serve it"
+    ),
+    printcolumn(
+        name = "Rules",
+        type_ = "integer",
+        json_path = ".status.ruleCount",
+        description = "How many mapping rules it has"
+    ),
+    printcolumn(
+        name = "CEs",
+        type_ = "integer",
+        json_path = ".status.ceCount",
+        description = "How many CEs its rules can hold",
+        priority = 1
+    ),
     printcolumn(
         name = "Accepted",
         type_ = "string",
@@ -45,8 +61,8 @@ pub use status::{MapDomainStatus, RuleStatus};
     printcolumn(
         name = "Programmed",
         type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Programmed")].status"#,
-        description = "Whether every relay forwards by it"
+        json_path = ".status.programmed",
+        description = "How many relays of its fleets forward by it, of how many"
     ),
     printcolumn(
         name = "Ready",

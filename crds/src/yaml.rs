@@ -3,7 +3,7 @@
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use crate::MapDomain;
+use crate::{BorderRelay, MapDomain};
 
 /// How to make the committed files anew.
 pub const REGENERATE: &str = "cargo run -p crds --example generate";
@@ -11,23 +11,38 @@ pub const REGENERATE: &str = "cargo run -p crds --example generate";
 /// Each file under `crds/yaml`, with its text.
 #[must_use]
 pub fn files() -> Vec<(&'static str, String)> {
-    vec![("mapdomains.culvert.dev.yaml", text(&map_domain()))]
+    vec![("borderrelays.culvert.dev.yaml", text(&border_relay())), ("mapdomains.culvert.dev.yaml", text(&map_domain()))]
 }
 
 /// The definition of `MapDomain`, as Kubernetes takes it.
 #[must_use]
 pub fn map_domain() -> Value {
-    let mut definition = json!(MapDomain::crd());
+    definition::<MapDomain>()
+}
+
+/// The definition of `BorderRelay`, as Kubernetes takes it.
+#[must_use]
+pub fn border_relay() -> Value {
+    definition::<BorderRelay>()
+}
+
+fn definition<K: CustomResourceExt>() -> Value {
+    let mut definition = json!(K::crd());
     tidy(&mut definition);
     definition
 }
 
-/// Whole numbers lose their `.0`, and a word or number its `nullable`: null is neither.
+/// Whole numbers lose their `.0`. Nothing is `nullable`: a field that says nothing is left out, and `kubectl explain` and
+/// CEL (`has`) know no other way.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            if fields.contains_key("x-kubernetes-int-or-string") {
+            // A property may have that name; the mark is a boolean.
+            if fields.get("nullable").is_some_and(Value::is_boolean) {
                 fields.remove("nullable");
+            }
+            if let Some(Value::Array(words)) = fields.get_mut("enum") {
+                words.retain(|word| !word.is_null());
             }
             fields.values_mut().for_each(tidy);
         }

@@ -17,9 +17,9 @@ fn the_committed_files_are_those_that_the_types_generate() {
 /// What Kubernetes refuses in a definition: types it does not know, formats it warns about, references.
 #[test]
 fn the_schema_is_structural() {
-    let definition = yaml::map_domain();
-    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    check("", schema);
+    for definition in [yaml::map_domain(), yaml::border_relay()] {
+        check("", &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+    }
 }
 
 fn check(path: &str, schema: &serde_json::Value) {
