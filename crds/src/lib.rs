@@ -6,17 +6,21 @@
 //! | [`border_relay`] | the same of a fleet, `BorderRelay` |
 //! | [`convert`] | what it means: [`mape::DomainConfig`], or every field that means nothing |
 //! | [`manifest`] | how files of manifests become one [`mape::Fleet`], with file and line of all that is wrong |
+//! | [`revision`] | what the operator writes and relays read: all domains of a fleet, numbered and hashed |
 //! | [`yaml`] | the `CustomResourceDefinition`, as committed under `crds/yaml` |
 #![forbid(unsafe_code)]
 
 pub mod border_relay;
+mod canonical;
 pub mod convert;
 pub mod manifest;
 pub mod map_domain;
+pub mod revision;
 pub mod yaml;
 
 pub use border_relay::{BorderRelay, BorderRelaySpec, BorderRelayStatus};
 pub use map_domain::{MapDomain, MapDomainSpec, MapDomainStatus};
+pub use revision::Revision;
 
 /// The API group of every kind of ours.
 pub const GROUP: &str = "culvert.dev";

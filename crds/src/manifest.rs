@@ -18,7 +18,6 @@ mod blame;
 mod document;
 mod error;
 mod files;
-mod hash;
 mod scalar;
 mod schema;
 mod suggest;
@@ -27,6 +26,8 @@ mod tree;
 mod walk;
 
 pub use error::Error;
+
+use crate::canonical::{self, Canonical};
 
 /// All the domains of some files: sound each and together.
 #[derive(Debug, Clone)]
@@ -54,6 +55,12 @@ pub struct Manifest {
     pub local_preference: Option<u32>,
     /// Where it is written.
     pub source: Source,
+}
+
+impl Manifest {
+    fn canonical(&self) -> Canonical {
+        Canonical::new(&self.config, &self.communities, self.local_preference)
+    }
 }
 
 /// A place in a file.
@@ -119,7 +126,7 @@ fn load_inputs(inputs: &[Input], mut errors: Vec<Error>) -> Result<Loaded, Vec<E
 
 fn finish(drafts: Drafts, fleet: Fleet, skipped: Vec<Skipped>) -> Loaded {
     let domains: Vec<Manifest> = drafts.into_iter().map(|(_, draft)| draft.manifest).collect();
-    let hash = hash::hash(&domains, &fleet);
+    let hash = canonical::hash(domains.iter().map(Manifest::canonical));
     Loaded { domains, fleet, hash, skipped }
 }
 

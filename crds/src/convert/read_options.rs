@@ -92,7 +92,12 @@ fn advertise(reader: &mut Reader, written: &Advertise) -> options::Advertise {
         reader.refuse("spec.advertise.communities", found, "0 to 32", "one BGP message holds them all");
     }
     for (at, community) in written.communities.iter().enumerate() {
-        reader.parsed(format_args!("spec.advertise.communities[{at}]"), community, read_text::community, ());
+        let field = format!("spec.advertise.communities[{at}]");
+        if let Some(first) = written.communities[..at].iter().position(|other| other == community) {
+            let why = format!("spec.advertise.communities[{first}] says it already");
+            reader.refuse(&field, format_args!("`{community}`"), "each community once", why);
+        }
+        reader.parsed(field, community, read_text::community, ());
     }
     if let Some(preference) = written.local_preference {
         let why = "it has 32 bits (RFC 4271 s.5.1.5)";

@@ -216,7 +216,7 @@ pub struct Advertise {
     pub mape_prefixes: Toggle,
     /// BGP communities on the announcements: `64512:200` (RFC 1997) or `4200000000:1:2` (large, RFC 8092).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 3, max = 32)))]
+    #[schemars(length(max = 32), inner(length(min = 3, max = 32)), extend("x-kubernetes-list-type" = "set"))]
     pub communities: Vec<String>,
     /// BGP local preference of the announcements. Left out, the router's own default holds.
     #[serde(skip_serializing_if = "Option::is_none")]
