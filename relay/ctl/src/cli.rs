@@ -9,7 +9,7 @@ use crate::explain::PacketArgs;
 /// Asks a MAP-E border relay's configuration what it would do, without a relay.
 #[derive(Debug, Parser)]
 #[command(name = "culvertctl", version, propagate_version = true, after_help = EXIT_CODES)]
-pub(crate) struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -11,17 +11,28 @@ use crate::text;
 
 /// What went wrong, as a sentence for standard error.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The command line asks for something that cannot be; found later than clap could.
     #[error("{0}")]
     Usage(String),
     /// The manifests are invalid. Each error has its own line, already printed.
     #[error("{}", text::count(*.count as u64, "error"))]
-    Manifests { count: usize },
+    Manifests {
+        /// How many.
+        count: usize,
+    },
+    /// A file that cannot be opened, read or written.
     #[error("{}: {error}", .path.display())]
-    File { path: PathBuf, error: io::Error },
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Standard input that cannot be read.
     #[error("standard input: {0}")]
     Stdin(io::Error),
+    /// Standard output that cannot be written.
     #[error("standard output: {0}")]
     Stdout(io::Error),
     /// A capture that cannot be read to its end.
@@ -43,7 +54,8 @@ impl Failure {
     }
 
     /// Says it on standard error, unless the reader of our output has simply gone away, as `head` does.
-    pub(crate) fn report(&self) -> ExitCode {
+    #[must_use]
+    pub fn report(&self) -> ExitCode {
         match self {
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Usage(_) => self.say(2),

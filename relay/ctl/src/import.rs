@@ -15,7 +15,7 @@ use crate::{
     manifests,
 };
 
-mod junos;
+pub mod junos;
 
 pub(crate) fn run(args: &ImportArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
     match &args.from {

@@ -1,7 +1,7 @@
 //! `culvertctl replay`: what becomes of each packet of a capture?
 //!
-//! [`capture`] reads records, [`link`] finds the IP packet in them, the engine judges it, [`sink`] writes what comes
-//! out, and [`report`] says so.
+//! [`capture`] reads records, [`link`] finds the IP packet in them, the engine judges it, `sink` writes what comes
+//! out, and `report` says so.
 
 use std::{
     io::{IsTerminal, Write},
@@ -18,8 +18,9 @@ use crate::{
     relay::{Outcome, Relay},
 };
 
-mod capture;
-mod link;
+pub mod capture;
+pub mod link;
+pub mod pcap;
 mod report;
 mod sink;
 

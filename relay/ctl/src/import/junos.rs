@@ -2,11 +2,11 @@
 //!
 //! | module | step |
 //! |---|---|
-//! | [`lex`] | words, braces and lines |
-//! | [`curly`], [`set`] | either form of a configuration, as one list of [`statements`] |
-//! | [`concentrator`] | what each concentrator says, and what of it cannot be carried over |
-//! | [`manifest`] | a concentrator as YAML, with Junos's defaults written out |
-//! | [`check`] | the YAML through the reader that relays use; what that refuses, told by Junos's names and lines |
+//! | `lex` | words, braces and lines |
+//! | `curly`, `set` | either form of a configuration, as one list of `statements` |
+//! | `concentrator` | what each concentrator says, and what of it cannot be carried over |
+//! | `manifest` | a concentrator as YAML, with Junos's defaults written out |
+//! | `check` | the YAML through the reader that relays use; what that refuses, told by Junos's names and lines |
 //!
 //! `relay/JUNOS.md` is the table of what becomes of every knob.
 
@@ -28,18 +28,23 @@ mod statements;
 mod tests;
 
 /// What came of a configuration.
-pub(super) struct Imported {
-    pub(super) warnings: Vec<Warning>,
+#[derive(Debug)]
+pub struct Imported {
+    /// What was left out of the manifests.
+    pub warnings: Vec<Warning>,
     /// The manifests, or everything that cannot be carried over.
-    pub(super) manifests: Result<String, Vec<Error>>,
+    pub manifests: Result<String, Vec<Error>>,
 }
 
 /// Something that was left out on purpose. Shown as `FILE:LINE: warning: ...`.
 #[derive(Debug)]
-pub(super) struct Warning {
-    file: String,
-    line: usize,
-    message: String,
+pub struct Warning {
+    /// The configuration's name.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What was left out, and why.
+    pub message: String,
 }
 
 impl fmt::Display for Warning {
@@ -49,7 +54,8 @@ impl fmt::Display for Warning {
 }
 
 /// Reads `text`, called `name` in errors, and writes the manifests, in `namespace` if there is one.
-pub(super) fn import(name: &str, text: &str, namespace: Option<&str>) -> Imported {
+#[must_use]
+pub fn import(name: &str, text: &str, namespace: Option<&str>) -> Imported {
     let mut report = Report::new(name);
     let manifests = manifests(&without_prompts(text), namespace, &mut report);
     report.finish(manifests)

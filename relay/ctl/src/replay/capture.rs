@@ -18,17 +18,20 @@ use crate::failure::Failure;
 const LONGEST: usize = 262_144;
 
 /// Room for the largest record, and for pcapng's other blocks.
-const BUFFER: usize = 1 << 20;
+pub const BUFFER: usize = 1 << 20;
 
 /// A captured frame.
-pub(super) struct Record<'c> {
+pub struct Record<'c> {
     /// Nanoseconds since 1970.
-    pub(super) time: u64,
-    pub(super) link: Link,
-    pub(super) data: &'c [u8],
+    pub time: u64,
+    /// How the frame begins.
+    pub link: Link,
+    /// The frame, so far as it was captured.
+    pub data: &'c [u8],
 }
 
-pub(super) struct Capture {
+/// A capture being read.
+pub struct Capture {
     reader: Box<dyn PcapReaderIterator + Send>,
     interfaces: Interfaces,
     path: PathBuf,
@@ -51,7 +54,11 @@ struct Interface {
 }
 
 impl Capture {
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    /// Opens a file, or as `-` the standard input.
+    ///
+    /// # Errors
+    /// It cannot be opened, or does not begin as a capture does.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             return Self::new(path, io::stdin(), BUFFER);
         }
@@ -59,7 +66,11 @@ impl Capture {
         Self::new(path, file, BUFFER)
     }
 
-    fn new(path: &Path, input: impl Read + Send + 'static, buffer: usize) -> Result<Self, Failure> {
+    /// Reads from `input`, called `path` in errors, through a buffer of so many bytes: the largest record that can be read.
+    ///
+    /// # Errors
+    /// It does not begin as a capture does.
+    pub fn new(path: &Path, input: impl Read + Send + 'static, buffer: usize) -> Result<Self, Failure> {
         let reader = create_reader(buffer, Whole(input)).map_err(|error| unreadable(path, &error))?;
         let interfaces = Interfaces { list: Vec::new(), is_nanosecond: true };
         let mut capture = Self { reader, interfaces, path: path.to_path_buf(), packets: 0 };
@@ -68,12 +79,16 @@ impl Capture {
     }
 
     /// Whether its timestamps are finer than microseconds; those of pcapng may be.
-    pub(super) fn is_nanosecond(&self) -> bool {
+    #[must_use]
+    pub fn is_nanosecond(&self) -> bool {
         self.interfaces.is_nanosecond
     }
 
     /// Hands over every record, in order, until one fails.
-    pub(super) fn read(&mut self, mut each: impl FnMut(&Record<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// The capture breaks off or is corrupt; what `each` says.
+    pub fn read(&mut self, mut each: impl FnMut(&Record<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
         loop {
             let offset = self.reader.consumed();
             match self.reader.next() {

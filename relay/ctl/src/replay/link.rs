@@ -2,20 +2,23 @@
 
 /// How frames of a capture begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
+pub enum Link {
     /// With the IP header.
     Raw,
+    /// With two MAC addresses and an EtherType.
     Ethernet,
     /// With the address family in four bytes, of either order: BSD's loopback.
     Loopback,
     /// As `tcpdump -i any` writes them.
     LinuxCooked,
+    /// The newer form of it.
     LinuxCooked2,
 }
 
 impl Link {
     /// What a capture's LINKTYPE means; `None` for those that are not understood.
-    pub(super) fn from_number(number: u32) -> Option<Self> {
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
         match number {
             // 12 and 14 are what older systems wrote for 101.
             12 | 14 | 101 | 228 | 229 => Some(Self::Raw),
@@ -28,13 +31,14 @@ impl Link {
     }
 
     /// The names of those that are understood, for a message about one that is not.
-    pub(super) const UNDERSTOOD: &str = "RAW (101), IPV4 (228), IPV6 (229), ETHERNET (1), LINUX_SLL (113), \
+    pub const UNDERSTOOD: &str = "RAW (101), IPV4 (228), IPV6 (229), ETHERNET (1), LINUX_SLL (113), \
         LINUX_SLL2 (276), NULL (0) and LOOP (108)";
 }
 
 /// What was in a frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framed<'d> {
+pub enum Framed<'d> {
+    /// An IP packet, and whatever padding follows it.
     Ip(&'d [u8]),
     /// ARP and the like.
     NotIp,
@@ -42,7 +46,9 @@ pub(super) enum Framed<'d> {
     CutShort,
 }
 
-pub(super) fn unwrap(link: Link, frame: &[u8]) -> Framed<'_> {
+/// Finds the IP packet in a frame.
+#[must_use]
+pub fn unwrap(link: Link, frame: &[u8]) -> Framed<'_> {
     match link {
         Link::Raw => Framed::Ip(frame),
         Link::Ethernet => frame.get(12..).map_or(Framed::CutShort, ether_type),

@@ -1,23 +1,21 @@
-//! The capture that is written: classic pcap, LINKTYPE_RAW (<https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap>).
+//! The file that what comes out is written to.
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, Write},
+    io::BufWriter,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process,
 };
 
+use super::pcap::Writer;
 use crate::failure::Failure;
 
 /// A capture being written under another name: it gets its own only when it is whole.
 pub(super) struct Sink {
-    file: BufWriter<File>,
-    /// Where it is written, until it is renamed.
-    draft: Option<PathBuf>,
+    writer: Writer<BufWriter<File>>,
+    draft: Option<Draft>,
     path: PathBuf,
-    is_nanosecond: bool,
-    count: u64,
 }
 
 impl Sink {
@@ -29,73 +27,48 @@ impl Sink {
         }
         // A pipe or a device is written as it is: renaming would replace it.
         let is_special = fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        let draft = (!is_special).then(|| draft(&path));
-        let target = draft.as_deref().unwrap_or(&path);
+        let draft = (!is_special).then(|| Draft::of(&path));
+        let target = draft.as_ref().map_or(&path, |draft| &draft.0);
         let file = File::create(target).map_err(|error| Failure::file(&path, error))?;
-        let mut sink = Self { file: BufWriter::with_capacity(1 << 16, file), draft, path, is_nanosecond, count: 0 };
-        sink.header()?;
-        Ok(sink)
+        let writer = Writer::new(BufWriter::with_capacity(1 << 16, file), is_nanosecond);
+        Ok(Self { writer: writer.map_err(|error| Failure::file(&path, error))?, draft, path })
     }
 
     /// How many packets there are so far.
     pub(super) fn count(&self) -> u64 {
-        self.count
+        self.writer.count()
     }
 
     /// Adds a packet that left at `time`, in nanoseconds since 1970.
     pub(super) fn write(&mut self, time: u64, packet: &[u8]) -> Result<(), Failure> {
-        let fraction = if self.is_nanosecond { time % SECOND } else { time % SECOND / 1000 };
-        let length = packet.len() as u64;
-        for field in [time / SECOND, fraction, length, length] {
-            self.put(&(field as u32).to_le_bytes())?;
-        }
-        self.count += 1;
-        self.put(packet)
+        self.writer.write(time, packet).map_err(|error| Failure::file(&self.path, error))
     }
 
     /// Gives the capture its name.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
-        self.file.flush().map_err(|error| Failure::file(&self.path, error))?;
-        if let Some(draft) = &self.draft {
-            fs::rename(draft, &self.path).map_err(|error| Failure::file(&self.path, error))?;
-        }
-        self.draft = None;
-        Ok(())
-    }
-
-    fn header(&mut self) -> Result<(), Failure> {
-        let magic: u32 = if self.is_nanosecond { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
-        self.put(&magic.to_le_bytes())?;
-        self.put(&[2, 0, 4, 0])?;
-        for field in [0, 0, SNAP_LENGTH, LINKTYPE_RAW] {
-            self.put(&field.to_le_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(bytes).map_err(|error| Failure::file(&self.path, error))
+        let named = self.writer.flush().and_then(|()| match &self.draft {
+            Some(draft) => fs::rename(&draft.0, &self.path),
+            None => Ok(()),
+        });
+        named.map_err(|error| Failure::file(&self.path, error))
     }
 }
 
-/// What was not finished leaves nothing behind.
-impl Drop for Sink {
+/// Where a capture is written until it is renamed. What was not renamed leaves nothing behind.
+struct Draft(PathBuf);
+
+impl Draft {
+    fn of(path: &Path) -> Self {
+        let mut name = path.as_os_str().to_os_string();
+        name.push(format!(".{}.part", process::id()));
+        Self(name.into())
+    }
+}
+
+impl Drop for Draft {
     fn drop(&mut self) {
-        if let Some(draft) = &self.draft {
-            let _ = fs::remove_file(draft);
-        }
+        let _ = fs::remove_file(&self.0);
     }
-}
-
-const SECOND: u64 = 1_000_000_000;
-/// As much as any tool accepts.
-const SNAP_LENGTH: u32 = 262_144;
-const LINKTYPE_RAW: u32 = 101;
-
-fn draft(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(format!(".{}.part", process::id()));
-    name.into()
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {

@@ -1,0 +1,56 @@
+//! What `culvertctl` does with a configuration, an address or a packet, without a relay.
+//!
+//! | module | command |
+//! |---|---|
+//! | `check` | are these manifests valid, and what follows from them? |
+//! | `map` | who owns this IPv4 address and port, or this IPv6 prefix? |
+//! | [`replay`] | what becomes of each packet of a capture? |
+//! | `explain` | what becomes of one packet, and why? |
+//! | [`import`] | what does a Junos configuration say as manifests? |
+//!
+//! All but the last read the manifests that the operator and the relay read, through `manifests`; `replay` and `explain`
+//! drive the engine that the relay runs, through `relay`. What reads other people's files is public, for the fuzzer.
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+
+mod check;
+mod cli;
+mod explain;
+mod failure;
+#[cfg(test)]
+mod fixtures;
+pub mod import;
+mod manifests;
+mod map;
+mod relay;
+pub mod replay;
+mod text;
+
+pub use cli::Cli;
+pub use failure::Failure;
+
+use cli::Command;
+
+/// What the exit code says of a question that could be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Exit code 0.
+    Yes,
+    /// Exit code 1.
+    No,
+}
+
+/// Does what the command line asks for, and prints the answer to `out`.
+///
+/// # Errors
+/// Why it could not answer.
+pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Answer, Failure> {
+    match cli.command {
+        Command::Check(args) => check::run(&args, out),
+        Command::Map(args) => map::run(&args, out),
+        Command::Replay(args) => replay::run(&args, out),
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Import(args) => import::run(&args, out),
+    }
+}
