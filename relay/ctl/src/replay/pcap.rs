@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 
 const SECOND: u64 = 1_000_000_000;
+/// The last moment that the format can say, in nanoseconds since 1970: in 2106.
+pub const LAST: u64 = (1 << 32) * SECOND - 1;
+
 /// As much as any tool accepts.
 const SNAP_LENGTH: u32 = 262_144;
 const LINKTYPE_RAW: u32 = 101;
@@ -35,11 +38,12 @@ impl<W: Write> Writer<W> {
         self.count
     }
 
-    /// Adds a packet that left at `time`, in nanoseconds since 1970.
+    /// Adds a packet that left at `time`, in nanoseconds since 1970, or at [`LAST`] if that is later.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn write(&mut self, time: u64, packet: &[u8]) -> io::Result<()> {
+        let time = time.min(LAST);
         let fraction = if self.is_nanosecond { time % SECOND } else { time % SECOND / 1000 };
         let length = packet.len() as u64;
         for field in [time / SECOND, fraction, length, length] {
@@ -55,5 +59,22 @@ impl<W: Write> Writer<W> {
     /// It cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// pcapng says times that pcap cannot; they must not become early ones.
+    #[test]
+    fn later_than_2106_is_as_late_as_can_be() {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, true).unwrap();
+        for time in [LAST, LAST + 1, u64::MAX] {
+            writer.write(time, &[]).unwrap();
+        }
+        let last = [[0xff; 4], 999_999_999_u32.to_le_bytes(), [0; 4], [0; 4]].concat();
+        assert_eq!(bytes[24..], last.repeat(3));
     }
 }
