@@ -7,14 +7,20 @@ use proptest::prelude::*;
 
 #[path = "differential/build.rs"]
 mod build;
+#[path = "differential/compare.rs"]
+mod compare;
 #[path = "differential/datagrams.rs"]
 mod datagrams;
 #[path = "differential/fleets.rs"]
 mod fleets;
+#[path = "differential/model.rs"]
+mod model;
 #[path = "differential/play.rs"]
 mod play;
 #[path = "differential/scenario.rs"]
 mod scenario;
+#[path = "differential/subject.rs"]
+mod subject;
 #[path = "differential/wire.rs"]
 mod wire;
 
