@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 FUZZ_SECONDS ?= 60
 CARGO ?= cargo
+# The fuzz targets are a workspace of their own.
+FUZZ := --manifest-path relay/fuzz/Cargo.toml
 
 .PHONY: help
 help: ## Show this list
@@ -18,8 +20,11 @@ demo: build ## Watch two customers' traffic cross a border relay (root; network 
 .PHONY: check
 check: tools ## The quick part of the tests: format, lints, unit and property tests
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt $(FUZZ) --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy $(FUZZ) --target-dir target --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --locked
+	$(CARGO) test $(FUZZ) --target-dir target --locked
 
 .PHONY: test
 test: check build ## All tests: the quick part, the documentation's links, and the lab with real programs (root)
@@ -36,8 +41,8 @@ bench: build ## Instructions, allocations and times per packet, as a table and t
 	e2e/bench/run
 
 .PHONY: fuzz
-fuzz: tools ## Fuzz the packet path for FUZZ_SECONDS (60)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) relay/engine/fuzz/run
+fuzz: tools ## Fuzz packets, manifests, captures and Junos configurations, each for FUZZ_SECONDS (60)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) relay/fuzz/run
 
 .PHONY: tools
 tools:
