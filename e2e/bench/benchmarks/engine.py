@@ -1,4 +1,4 @@
-"""Instructions and allocations per packet, in the engine alone.
+"""Instructions and allocations per packet, and fragments per second, in the engine alone.
 
 Every run makes the same packets and processes some of them. The difference between two runs, divided by the packets
 that one processed more, is what one packet costs.
@@ -11,16 +11,20 @@ from collections.abc import Iterator
 from . import build
 from .figures import Figure, progress
 
-FEWER, MORE = 16384, 32768
+FEWER, MORE, MOST = 16384, 32768, 65536
 RULES = (1, 1024, 16384)
 WAYS = {"to-ce": ("to CE", 160), "from-ce": ("from CE", 170)}
+
+# Two for each datagram: the second finds the first one's port, is held until that comes, or is put together with it.
+FRAGMENTS = {"order": "the first one first", "reversed": "the first one held for", "joined": "joined (v4: Full)"}
+FRAGMENTS_RULES = 1024
 
 # The goals are for one rule, and 1,024 rules may cost little more.
 RULES_RATIO = 1.1
 
 
-def measure(_runs: int) -> Iterator[Figure]:
-    """Counts need no repetition."""
+def measure(runs: int) -> Iterator[Figure]:
+    """Counts need no repetition; of times the best counts."""
     for way, (name, bound) in WAYS.items():
         by_rules = {rules: instructions(way, "udp", rules) for rules in RULES}
         for rules, count in by_rules.items():
@@ -30,25 +34,36 @@ def measure(_runs: int) -> Iterator[Figure]:
         ratio = by_rules[1024] / by_rules[1]
         yield Figure(f"engine, {name}, 1024 rules against 1", ratio, "times", RULES_RATIO)
     for way, (name, _) in WAYS.items():
-        yield Figure(f"engine, {name}", allocations(way), "allocations/packet", 0)
+        progress(f"allocations: {way}")
+        yield Figure(f"engine, {name}", printed("allocations", way, "udp") / MOST, "allocations/packet", 0)
+    for way, (name, _) in WAYS.items():
+        for kind, order in FRAGMENTS.items():
+            yield from fragments(f"engine, fragments {name}, {order}", way, kind, runs)
 
 
-def instructions(way: str, protocol: str, rules: int) -> float:
-    progress(f"instructions: {way}, {protocol}, {rules} rules")
-    few, many = (collected(way, protocol, rules, count) for count in (FEWER, MORE))
+def fragments(name: str, way: str, kind: str, runs: int) -> Iterator[Figure]:
+    yield Figure(name, instructions(way, kind, FRAGMENTS_RULES), "instructions/fragment")
+    progress(f"{runs} times: {way}, {kind}")
+    best = min(printed("nanoseconds", way, kind) for _ in range(runs))
+    yield Figure(name, MOST / best * 1000, "million fragments/s")
+
+
+def instructions(way: str, kind: str, rules: int) -> float:
+    progress(f"instructions: {way}, {kind}, {rules} rules")
+    few, many = (collected(way, kind, rules, count) for count in (FEWER, MORE))
     return (many - few) / (MORE - FEWER)
 
 
-def collected(way: str, protocol: str, rules: int, count: int) -> int:
+def collected(way: str, kind: str, rules: int, count: int) -> int:
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    done = run(*valgrind, build.PACKETS, way, protocol, rules, count)
+    done = run(*valgrind, build.PACKETS, way, kind, rules, count)
     return int(re.search(r"Collected : (\d+)", done.stderr)[1])
 
 
-def allocations(way: str) -> float:
-    progress(f"allocations: {way}")
-    done = run(build.PACKETS, way, "udp", 1024, MORE)
-    return int(re.search(r"allocations (\d+)", done.stdout)[1]) / MORE
+def printed(what: str, way: str, kind: str) -> int:
+    """One number that a run with as many packets as there may be prints."""
+    done = run(build.PACKETS, way, kind, FRAGMENTS_RULES, MOST)
+    return int(re.search(rf"{what} (\d+)", done.stdout)[1])
 
 
 def run(*argv) -> subprocess.CompletedProcess:

@@ -121,7 +121,8 @@ fn marked(sender: u8, first: Option<u16>, offset: u16, more: bool, source: Ipv4A
     let [high, low] = first.unwrap_or(0).to_be_bytes();
     let payload = if first.is_some() { [high, low, 0, 53, 0, 24, 0, 0].to_vec() } else { vec![sender; 8] };
     let payload = [payload, vec![sender; 8]].concat();
-    ipv4(UDP, source, INTERNET, offset / 8 | if more { MORE } else { 0 }, &payload)
+    let more = if more { MORE } else { 0 };
+    ipv4(UDP, source, INTERNET, more | (offset / 8), &payload)
 }
 
 /// A fragment: who of the senders, whether the first with one of some ports, where else, whether others follow.

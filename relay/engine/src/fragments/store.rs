@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, DefaultHasher, Hasher},
+    hash::{BuildHasher, DefaultHasher, Hash, Hasher},
 };
 
 use mape::options::Reassembly;
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What tells datagrams apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(super) kind: Kind,
     /// Whether its pieces are joined.
@@ -33,13 +33,27 @@ pub(crate) struct Key {
 }
 
 /// Which fragments, and for IPv4 ones of which protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     ToCe(u8),
     FromCe(u8),
     /// From a CE, on the way to another one.
     Hairpin(u8),
     Outer,
+}
+
+/// At once: field by field takes a third of all the instructions of a fragment (callgrind).
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [[a, b], [c, d]] = self.tunnel;
+        let addresses = u64::from(self.source) << 32 | u64::from(self.destination);
+        let rest = u64::from(self.identification) << 32 | u64::from(self.kind.code()) << 1 | u64::from(self.joins);
+        let mut bytes = [0; 48];
+        for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip([a, b, c, d, addresses, rest]) {
+            *place = word.to_ne_bytes();
+        }
+        state.write(&bytes);
+    }
 }
 
 impl Key {
@@ -59,6 +73,16 @@ impl Key {
 }
 
 impl Kind {
+    /// A number of its own for each.
+    fn code(self) -> u16 {
+        match self {
+            Self::ToCe(number) => u16::from(number),
+            Self::FromCe(number) => 0x100 | u16::from(number),
+            Self::Hairpin(number) => 0x200 | u16::from(number),
+            Self::Outer => 0x300,
+        }
+    }
+
     fn is_from_ce(self) -> bool {
         !matches!(self, Self::ToCe(_))
     }
