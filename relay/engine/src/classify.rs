@@ -1,7 +1,10 @@
 //! The first look at packets: IPv4 goes to CEs, IPv6 comes from them; plain ones by the express way, run by run.
 
 use crate::{
-    Count, Direction, DropReason, Outcome, Packet, Verdict, engine::Visit, fragments::Waiting, from_ce, to_ce,
+    Count, Direction, DropReason, Outcome, Packet, Verdict,
+    engine::Visit,
+    fragments::{Known, Waiting},
+    from_ce, to_ce,
 };
 
 /// Judges a batch.
@@ -47,6 +50,7 @@ fn run<'b>(
 fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>, cause: usize) -> Verdict {
     visit.cause = cause;
     visit.load = Count::one(packet.unpadded_length());
+    visit.known = Known::default();
     let mut verdict = judge_one(visit, packet);
     // What it completed comes first, and may itself be a piece that completes something.
     let mut completed = verdict.outcome == Outcome::Joined;
@@ -64,6 +68,7 @@ fn full(visit: &mut Visit<'_>, packet: &mut Packet<'_>, cause: usize) -> Verdict
 #[cold]
 fn judge_released(visit: &mut Visit<'_>, waiting: &mut Waiting) -> Verdict {
     visit.load = waiting.load;
+    visit.known = waiting.known;
     let mut packet = waiting.packet();
     let before = visit.extras.count();
     let verdict = judge_one(visit, &mut packet);

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     Count, Direction, DropReason, Extras, IcmpKind, Now, Outcome, Packet, Snapshot, Verdict,
     classify::classify,
-    fragments::{Step, Waiting},
+    fragments::{Known, Step, Waiting},
     limits::Bucket,
     memory::DomainMemory,
     snapshot::DomainEntry,
@@ -72,6 +72,7 @@ impl Engine {
             extras,
             cause: 0,
             load: Count::default(),
+            known: Known::default(),
         };
         classify(&mut visit, batch, verdicts);
     }
@@ -91,6 +92,8 @@ pub(crate) struct Visit<'v> {
     pub(crate) cause: usize,
     /// What it is counted as: the packets that it came in, and their bytes. Neither is kept up on the express way.
     pub(crate) load: Count,
+    /// What is known of the datagram that it is a fragment of.
+    pub(crate) known: Known,
 }
 
 impl<'v> Visit<'v> {

@@ -11,7 +11,7 @@ mod store;
 mod waiting;
 
 pub(crate) use cut::{cut, cut_own};
-pub(crate) use inner::{Fragment, Stage, Step, place};
+pub(crate) use inner::{Fragment, Known, Stage, Step, place};
 pub(crate) use outer::join_outer;
 pub(crate) use store::{Keyed, Limits, Losses, Store};
 pub(crate) use waiting::Waiting;

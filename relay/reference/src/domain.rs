@@ -41,7 +41,7 @@ pub struct Rule {
     pub psid: Option<u16>,
 }
 
-/// What a domain says beyond its rules. Memory limits are no part of it: nothing is ever evicted here.
+/// What a domain says beyond its rules.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The largest outer packet.
@@ -54,6 +54,8 @@ pub struct Options {
     pub reassembly_v6: bool,
     /// How long a datagram may take to arrive.
     pub timeout_seconds: u16,
+    /// How many incomplete datagrams are kept.
+    pub max_datagrams: usize,
     /// The largest segment that a SYN may announce.
     pub mss_limit: Option<u16>,
     /// The outer DSCP towards CEs; `None` copies the inner one.
@@ -80,6 +82,11 @@ impl Options {
     /// The largest IPv4 packet that fits the tunnel.
     pub(crate) fn payload_mtu(&self) -> usize {
         usize::from(self.mtu_v6) - 40
+    }
+
+    /// As many bytes of fragments as are kept.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_datagrams * 1024 + 131_072
     }
 
     /// The traffic class of a tunnel packet around a packet with this TOS.

@@ -8,7 +8,8 @@ use crate::{
     ipv6::{IPV4, Ipv6Packet},
     passage::{Arrival, Passage, Way},
     ports::{Flow, Side, flow, has_ports, transport_header},
-    reassembly::{Added, Partial, Piece, joined_data, merged_ecn},
+    reassembly::{Added, OVERHEAD, Partial, Piece, joined_data, merged_ecn},
+    room::Datagram,
     rules::{Found, find},
 };
 
@@ -18,9 +19,9 @@ pub(crate) struct InnerKey {
     /// Whose it is: what is lost of it is counted there.
     pub(crate) domain: usize,
     is_hairpin: bool,
-    tunnel: Option<(Ipv6Addr, Ipv6Addr)>,
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
+    pub(crate) tunnel: Option<(Ipv6Addr, Ipv6Addr)>,
+    pub(crate) source: Ipv4Addr,
+    pub(crate) destination: Ipv4Addr,
     protocol: u8,
     identification: u16,
 }
@@ -30,10 +31,19 @@ pub(crate) struct InnerKey {
 pub(crate) struct Waiting {
     /// When it will be forgotten.
     pub(crate) until: u64,
+    /// How many datagrams were kept before it.
+    pub(crate) born: u64,
     /// What the first fragment says, and as far as its header reaches.
     first: Option<(Flow, usize)>,
     /// Those that came before it.
     pub(crate) held: Vec<Passage>,
+}
+
+impl Waiting {
+    /// What was kept of it, as it will be counted.
+    pub(crate) fn lost(self, domain: usize) -> impl Iterator<Item = Arrival> {
+        self.held.into_iter().map(move |passage| passage.kept_by(domain).arrival)
+    }
 }
 
 impl Model {
@@ -63,8 +73,14 @@ impl Model {
     /// Virtual reassembly: fragments go their ways by the port of the first.
     fn pass(&mut self, passage: Passage, domain: usize) -> Verdict {
         let (key, until, held) = (key(&passage, domain), self.until(domain), hold(&passage, domain));
-        let waiting = self.waiting.entry(key).or_insert(Waiting { until, first: None, held: Vec::new() });
         let packet = &passage.packet;
+        let is_known = self.waiting.get(&key).is_some_and(|waiting| waiting.first.is_some());
+        if !is_known {
+            let grows = if packet.offset > 0 { passage.length() + OVERHEAD } else { 0 };
+            self.make_room(&Datagram::Waiting(key.clone()), grows);
+        }
+        let born = self.born();
+        let waiting = self.waiting.entry(key).or_insert(Waiting { until, born, first: None, held: Vec::new() });
         if packet.offset > 0 {
             let Some((flow, length)) = waiting.first.clone() else {
                 waiting.held.push(passage);
@@ -114,7 +130,10 @@ impl Model {
         }
         let (key, until, held) = (key(&passage, domain), self.until(domain), hold(&passage, domain));
         let arrival = passage.arrival.clone();
-        match self.inner.entry(key.clone()).or_insert_with(|| Partial::new(until)).add(piece(passage.kept_by(domain))) {
+        let piece = piece(passage.kept_by(domain));
+        self.make_room(&Datagram::Inner(key.clone()), piece.room());
+        let born = self.born();
+        match self.inner.entry(key.clone()).or_insert_with(|| Partial::new(until, born)).add(piece) {
             Added::Kept => held,
             Added::Duplicate => self.dropped(&arrival, "DuplicateFragment"),
             Added::Overlap(others) => self.overlapped(&others, &arrival),
@@ -202,6 +221,7 @@ fn piece(passage: Passage) -> Piece<Passage> {
         data: passage.packet.payload.clone(),
         ecn: passage.tos,
         arrival: passage.arrival.clone(),
+        head_length: passage.packet.header(),
         head: passage,
     }
 }

@@ -26,7 +26,8 @@ impl Model {
             return self.dropped(&arrival, "Truncated");
         };
         let traffic_class = (be(&packet[..4]) >> 20) as u8;
-        let tunnel = Tunnel { source: address(&packet[8..24]), relay, traffic_class, domain, packet: packet.to_vec() };
+        let source = address(&packet[8..24]);
+        let tunnel = Tunnel { source, relay, traffic_class, domain, packet: packet.to_vec(), headers: 40 };
         match walk(packet) {
             Ok(walked) if walked.bad_option.is_some() => self.refuse_option(&tunnel, walked, &arrival),
             Ok(walked) => self.unwrap(tunnel, walked, arrival),
@@ -34,7 +35,8 @@ impl Model {
         }
     }
 
-    fn unwrap(&mut self, tunnel: Tunnel, walked: Walked, arrival: Arrival) -> Verdict {
+    fn unwrap(&mut self, mut tunnel: Tunnel, walked: Walked, arrival: Arrival) -> Verdict {
+        tunnel.headers = walked.at;
         let payload = tunnel.packet[walked.at..].to_vec();
         match walked.next_header {
             FRAGMENT => self.outer_fragment(&tunnel, walked, arrival),

@@ -3,7 +3,7 @@
 //! Whole packets, owned buffers, no tables: every packet is taken apart into a struct and put together again, every rule
 //! is looked at, addresses are lists of bits. It depends on nothing, so it shares no mistake with the engine, and the
 //! differential test compares the two packet by packet. Where the contract leaves the choice (flow labels, IPv6
-//! identifications) it counts up. Nothing is ever evicted: memory limits are not part of the model.
+//! identifications) it counts up.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -28,6 +28,7 @@ mod passage;
 mod ports;
 mod reassembly;
 mod relayed;
+mod room;
 mod rules;
 mod to_ce;
 
@@ -70,6 +71,8 @@ pub struct Model {
     destination_buckets: BTreeMap<(IpAddr, bool), limits::Bucket>,
     labels: Vec<Option<(Ipv4Addr, Ipv4Addr, Vec<u8>)>>,
     identification: u32,
+    /// How many datagrams were kept so far.
+    born: u64,
 }
 
 /// What is known of a packet's fate while it is on its way.
@@ -98,6 +101,7 @@ impl Model {
             destination_buckets: BTreeMap::new(),
             labels: Vec::new(),
             identification: 0,
+            born: 0,
         }
     }
 
@@ -111,6 +115,14 @@ impl Model {
             self.pass_later(later, &flow, length);
         }
         Outcome { verdict: word, reason, domain, out: std::mem::take(&mut self.out) }
+    }
+
+    /// The incomplete datagrams that a domain keeps at a moment, and the bytes of their fragments.
+    pub fn kept(&mut self, now: u64, domain: usize) -> (usize, usize) {
+        self.now = now;
+        self.forget_the_old();
+        let kept = self.kept_by(domain);
+        (kept.len(), kept.iter().map(|datagram| datagram.bytes).sum())
     }
 
     /// All that was counted so far.
@@ -137,13 +149,11 @@ impl Model {
     fn forget_the_old(&mut self) {
         let now = self.now;
         let waiting: Vec<_> = self.waiting.extract_if(.., |_, entry| entry.until <= now).collect();
-        let inner: Vec<_> = self.inner.extract_if(.., |_, entry| entry.until <= now).map(|(_, e)| e).collect();
-        let outer: Vec<_> = self.outer.extract_if(.., |_, entry| entry.until <= now).map(|(_, e)| e).collect();
-        let held = waiting
-            .into_iter()
-            .flat_map(|(key, entry)| entry.held.into_iter().map(move |passage| passage.kept_by(key.domain).arrival));
-        let inner = inner.into_iter().flat_map(|entry| entry.pieces).map(|piece| piece.arrival);
-        let outer = outer.into_iter().flat_map(|entry| entry.pieces).map(|piece| piece.arrival);
+        let inner: Vec<_> = self.inner.extract_if(.., |_, entry| entry.until <= now).collect();
+        let outer: Vec<_> = self.outer.extract_if(.., |_, entry| entry.until <= now).collect();
+        let held = waiting.into_iter().flat_map(|(key, entry)| entry.lost(key.domain));
+        let inner = inner.into_iter().flat_map(|(_, entry)| entry.lost());
+        let outer = outer.into_iter().flat_map(|(_, entry)| entry.lost());
         for arrival in held.chain(inner).chain(outer).collect::<Vec<_>>() {
             self.dropped(&arrival, "ReassemblyTimeout");
         }

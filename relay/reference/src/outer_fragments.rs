@@ -8,6 +8,7 @@ use crate::{
     headers::{Walked, is_icmp_error},
     passage::{Arrival, Tunnel},
     reassembly::{Added, Partial, Piece, joined_data, merged_ecn},
+    room::Datagram,
 };
 
 /// Domain, source, destination, identification.
@@ -38,7 +39,9 @@ impl Model {
         let key = (tunnel.domain, tunnel.source, tunnel.relay, identification);
         let until = self.now + u64::from(options.timeout_seconds) * 1_000_000_000;
         let arrival = piece.arrival.clone();
-        match self.outer.entry(key).or_insert_with(|| Partial::new(until)).add(piece) {
+        self.make_room(&Datagram::Outer(key), piece.room());
+        let born = self.born();
+        match self.outer.entry(key).or_insert_with(|| Partial::new(until, born)).add(piece) {
             Added::Kept => Verdict { word: "hold", reason: None, domain: arrival.domain },
             Added::Duplicate => self.dropped(&arrival, "DuplicateFragment"),
             Added::Overlap(others) => self.overlapped(&others, &arrival),
@@ -81,6 +84,7 @@ fn piece(tunnel: &Tunnel, walked: Walked, arrival: Arrival) -> Piece<OuterHead> 
         more: field & 1 == 1,
         data: header[8..].to_vec(),
         ecn: tunnel.traffic_class,
+        head_length: bytes.len(),
         head: OuterHead { bytes },
         arrival,
     }

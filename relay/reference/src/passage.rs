@@ -46,6 +46,8 @@ pub(crate) struct Tunnel {
     pub(crate) domain: usize,
     /// The whole tunnel packet, for errors about it.
     pub(crate) packet: Vec<u8>,
+    /// The length of its headers, up to what it carries.
+    pub(crate) headers: usize,
 }
 
 /// An IPv4 packet between its checks.
@@ -75,6 +77,11 @@ impl Passage {
     pub(crate) fn kept_by(mut self, domain: usize) -> Self {
         self.arrival.domain = Some(domain);
         self
+    }
+
+    /// Its length with all outer headers.
+    pub(crate) fn length(&self) -> usize {
+        self.tunnel().map_or(0, |tunnel| tunnel.headers) + self.packet.total()
     }
 
     /// The tunnel that it came out of.

@@ -10,6 +10,8 @@ pub(crate) struct Piece<H> {
     pub(crate) data: Vec<u8>,
     pub(crate) ecn: u8,
     pub(crate) head: H,
+    /// Bytes of the headers that the datagram would have from it.
+    pub(crate) head_length: usize,
     pub(crate) arrival: Arrival,
 }
 
@@ -18,6 +20,8 @@ pub(crate) struct Piece<H> {
 pub(crate) struct Partial<H> {
     /// When it will be forgotten.
     pub(crate) until: u64,
+    /// How many datagrams were kept before it.
+    pub(crate) born: u64,
     pub(crate) pieces: Vec<Piece<H>>,
     /// Fragments overlapped: nothing of it is kept any more.
     poisoned: bool,
@@ -35,7 +39,20 @@ pub(crate) enum Added<H> {
     Whole(Vec<Piece<H>>),
 }
 
+/// What every fragment that is kept costs beside its bytes.
+pub(crate) const OVERHEAD: usize = 128;
+
 impl<H> Piece<H> {
+    /// The room that is made for it.
+    pub(crate) fn room(&self) -> usize {
+        self.data.len() + self.head_length + OVERHEAD
+    }
+
+    /// What it takes: only the first one's headers are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        if self.offset == 0 { self.room() } else { self.room() - self.head_length }
+    }
+
     fn end(&self) -> usize {
         self.offset + self.data.len()
     }
@@ -51,8 +68,13 @@ impl<H> Piece<H> {
 }
 
 impl<H: Clone> Partial<H> {
-    pub(crate) fn new(until: u64) -> Self {
-        Self { until, pieces: Vec::new(), poisoned: false }
+    pub(crate) fn new(until: u64, born: u64) -> Self {
+        Self { until, born, pieces: Vec::new(), poisoned: false }
+    }
+
+    /// What was kept of it, as it will be counted.
+    pub(crate) fn lost(self) -> impl Iterator<Item = Arrival> {
+        self.pieces.into_iter().map(|piece| piece.arrival)
     }
 
     pub(crate) fn add(&mut self, piece: Piece<H>) -> Added<H> {

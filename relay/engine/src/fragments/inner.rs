@@ -4,7 +4,7 @@
 use mape::options::ReassemblyV4;
 
 use crate::{
-    DropReason,
+    Count, DropReason,
     engine::Visit,
     fragments::{
         join::{Datagram, Piece, join},
@@ -36,7 +36,7 @@ pub(crate) enum Stage {
 pub(crate) struct Fragment<'p> {
     pub(crate) stage: Stage,
     pub(crate) inner: &'p Ipv4,
-    /// The packet as it came, to be judged again.
+    /// The packet as it came, without what follows the IPv4 packet in it: to be judged again.
     pub(crate) original: &'p [u8],
     /// Where in it the IPv4 header begins.
     pub(crate) at: usize,
@@ -83,6 +83,25 @@ pub(super) struct First {
     flow: Flow,
     /// How much of the transport header it held: no other fragment may say that again.
     covered: usize,
+}
+
+/// What first fragments said, for a later one that waited for them: it goes on by that, whatever the store has forgotten
+/// meanwhile.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// Of the CE that it is from.
+    from_ce: Option<First>,
+    /// Of the CE that it is to.
+    to_ce: Option<First>,
+}
+
+impl Known {
+    fn at(&mut self, stage: Stage) -> &mut Option<First> {
+        match stage {
+            Stage::FromCe => &mut self.from_ce,
+            Stage::ToCe | Stage::Hairpin { .. } => &mut self.to_ce,
+        }
+    }
 }
 
 /// Finds the flow of a fragment, where it takes a port to tell whose the address is that was `found`.
@@ -155,9 +174,12 @@ impl Fragment<'_> {
             Content::First(first) if first.flow.port != flow.port => Err(DropReason::FragmentOverlap.into()),
             Content::First(_) => Ok(flow),
             content => {
-                let before = std::mem::replace(content, Content::First(First { flow, covered }));
-                if let Content::Early(early) = before {
-                    visit.released.extend(early.into_packets());
+                let first = First { flow, covered };
+                if let Content::Early(early) = std::mem::replace(content, Content::First(first)) {
+                    visit.released.extend(early.into_packets().into_iter().map(|mut packet| {
+                        *packet.known.at(self.stage) = Some(first);
+                        packet
+                    }));
                 }
                 Ok(flow)
             }
@@ -165,19 +187,35 @@ impl Fragment<'_> {
     }
 
     /// A later fragment, which goes the way of the first one, or waits for it.
-    fn follow(&self, visit: &Visit<'_>, store: &mut Store, losses: &mut Losses) -> Result<Flow, Step> {
+    fn follow(&self, visit: &mut Visit<'_>, store: &mut Store, losses: &mut Losses) -> Result<Flow, Step> {
         let key = self.key(false);
-        if let Some(Content::First(first)) = store.find(&key) {
+        let known = visit.known.at(self.stage);
+        if let (None, Some(Content::First(first))) = (&known, store.find(&key)) {
+            *known = Some(*first);
+        }
+        if let Some(first) = known {
             let overlaps = self.inner.offset() < first.covered;
             return if overlaps { Err(DropReason::FragmentOverlap.into()) } else { Ok(first.flow) };
         }
-        let packet = Waiting::new(&[self.original], visit.load);
+        let mut packet = self.kept(visit.load);
+        packet.known = visit.known;
         store.change(&key, visit.now, packet.length() + OVERHEAD, losses, |content| {
             if let Content::Early(early) = content {
                 early.push(packet);
             }
         });
         Err(Step::Held)
+    }
+
+    /// The packet, to wait. The length of a tunnel packet may have promised more than is kept.
+    fn kept(&self, load: Count) -> Waiting {
+        match self.original.split_at_checked(PAYLOAD_LENGTH) {
+            Some((before, [_, _, behind @ ..])) if self.stage != Stage::ToCe => {
+                let payload = (self.original.len() - IPV6_HEADER) as u16;
+                Waiting::new(&[before, &payload.to_be_bytes(), behind], load)
+            }
+            _ => Waiting::new(&[self.original], load),
+        }
     }
 
     /// Adds the fragment to its datagram. If that is whole now, it is the next to be judged.
@@ -209,6 +247,9 @@ impl Fragment<'_> {
         Ok(Waiting::new(&[outer, &head, &datagram.payload], datagram.load))
     }
 }
+
+/// The place of the payload length in an IPv6 header.
+const PAYLOAD_LENGTH: usize = 4;
 
 /// As much of a TCP header as a first fragment must have: up to its flags (RFC 1858 §3.2.1).
 const LEAST_TCP: usize = 16;

@@ -1,5 +1,8 @@
-//! In which order datagrams go when there are too many: the oldest first, of who has most. Each is in three lists: by age, with
-//! those of its source, and with those of its destination. Sources and destinations share lists by a keyed hash.
+//! In which order datagrams go when there are too many: the oldest first, of who has most; where several have as much, of who
+//! has the oldest. Each is in three lists: by age, with those of its source, and with those of its destination. Sources and
+//! destinations share lists by a keyed hash.
+
+use std::cmp::Reverse;
 
 /// How many lists sources have, and destinations.
 const CLASSES: usize = 256;
@@ -52,10 +55,10 @@ impl Lists {
         Some(self.lists[AGE].oldest).filter(|slot| *slot != NOBODY)
     }
 
-    /// The oldest datagram of whoever has most.
-    pub(super) fn victim(&self) -> Option<u32> {
-        let heaviest = self.lists[1..].iter().max_by_key(|list| list.weight)?;
-        Some(heaviest.oldest).filter(|slot| *slot != NOBODY)
+    /// The oldest datagram of whoever has most. `number` tells which of two slots was entered first.
+    pub(super) fn victim(&self, number: impl Fn(u32) -> u64) -> Option<u32> {
+        let lists = self.lists[1..].iter().filter(|list| list.oldest != NOBODY);
+        lists.max_by_key(|list| (list.weight, Reverse(number(list.oldest)))).map(|list| list.oldest)
     }
 
     /// What all of them weigh.

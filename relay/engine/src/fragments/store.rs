@@ -212,11 +212,15 @@ pub(crate) struct Store {
     slots: Vec<Slot>,
     free: Vec<u32>,
     lists: Lists,
+    /// How many were entered so far.
+    entered: u64,
 }
 
 #[derive(Debug)]
 struct Slot {
     key: Key,
+    /// How many were entered before it.
+    number: u64,
     since: Now,
     content: Content,
     links: Links,
@@ -230,7 +234,7 @@ impl Store {
     pub(crate) fn new(keyed: Keyed) -> Self {
         let places = HashMap::with_hasher(keyed.clone());
         let limits = Limits::default();
-        Self { keyed, limits, places, slots: Vec::new(), free: Vec::new(), lists: Lists::new() }
+        Self { keyed, limits, places, slots: Vec::new(), free: Vec::new(), lists: Lists::new(), entered: 0 }
     }
 
     pub(crate) fn limit(&mut self, limits: Limits) {
@@ -291,7 +295,7 @@ impl Store {
             if has_place && has_bytes {
                 return;
             }
-            let Some(victim) = self.lists.victim() else { return };
+            let Some(victim) = self.lists.victim(|slot| self.slots[slot as usize].number) else { return };
             self.lose(victim, DropReason::ReassemblyFull, losses);
         }
     }
@@ -299,7 +303,9 @@ impl Store {
     fn enter(&mut self, key: Key, now: Now) -> u32 {
         let (source, destination) = key.ends();
         let links_of = Links::new(self.keyed.hash_one(source), self.keyed.hash_one(destination));
-        let slot = Slot { key, since: now, content: Content::Early(Early::default()), links: links_of };
+        let number = self.entered;
+        self.entered += 1;
+        let slot = Slot { key, number, since: now, content: Content::Early(Early::default()), links: links_of };
         let place = match self.free.pop() {
             Some(place) => {
                 self.slots[place as usize] = slot;

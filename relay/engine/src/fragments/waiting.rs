@@ -1,6 +1,6 @@
 //! A packet that the relay keeps for a while.
 
-use crate::{Count, HEADROOM, Packet};
+use crate::{Count, HEADROOM, Packet, fragments::inner::Known};
 
 /// A whole packet in a buffer of its own, to be judged later: a fragment that came too early, or a datagram joined.
 #[derive(Debug)]
@@ -8,6 +8,8 @@ pub(crate) struct Waiting {
     buffer: Vec<u8>,
     /// What it is counted as.
     pub(crate) load: Count,
+    /// What its first fragment said, if it need not be looked up again.
+    pub(crate) known: Known,
 }
 
 impl Waiting {
@@ -17,7 +19,7 @@ impl Waiting {
         let mut buffer = Vec::with_capacity(HEADROOM + length);
         buffer.resize(HEADROOM, 0);
         parts.iter().for_each(|part| buffer.extend_from_slice(part));
-        Self { buffer, load }
+        Self { buffer, load, known: Known::default() }
     }
 
     /// Its length.

@@ -52,7 +52,7 @@ fn fragment_flow(
     let fragment = Fragment {
         stage: Stage::FromCe,
         inner,
-        original: packet.get(..outer.end).unwrap_or_default(),
+        original: packet.get(..outer.at + inner.total).unwrap_or_default(),
         at: outer.at,
         tunnel: [outer.source, outer.relay],
         tos: combine(claimed.dscp_from_ce, outer.traffic_class, inner.tos),

@@ -176,7 +176,7 @@ fn tunnel(fleet: &Fleet, datagram: &Datagram, source: Place, inner: &[u8], piece
         Spoof::Stranger => (ce, Ipv6Addr::from(relay.to_bits() ^ 0xff00)),
     };
     let next = tunnel.next.unwrap_or(4);
-    let (next, payload) = with_headers(&tunnel.behind, next, inner.to_vec());
+    let (next, payload) = with_headers(&tunnel.behind, next, [inner, &vec![0x5c; tunnel.slack]].concat());
     let (next, payload) = match piece {
         Piece::Whole => (next, payload),
         _ => {

@@ -69,6 +69,8 @@ pub(crate) struct Tunnel {
     /// The last next header, if it is not IPv4.
     pub(crate) next: Option<u8>,
     pub(crate) cuts: Vec<Index>,
+    /// Bytes of the payload behind the packet in it.
+    pub(crate) slack: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -197,14 +199,16 @@ fn tunnel() -> impl Strategy<Value = Tunnel> {
     let before = prop_oneof![6 => Just(vec![]), 1 => vec(header(), 1..3)];
     let behind = prop_oneof![12 => Just(vec![]), 1 => vec(header(), 1..3)];
     let next = prop_oneof![20 => Just(None), 1 => any::<u8>().prop_map(Some)];
-    (traffic_class, before, behind, spoof(), next, cuts()).prop_map(
-        |(traffic_class, before, behind, spoof, next, cuts)| Tunnel {
+    let slack = prop_oneof![6 => Just(0), 1 => 1..40usize];
+    (traffic_class, before, behind, spoof(), next, cuts(), slack).prop_map(
+        |(traffic_class, before, behind, spoof, next, cuts, slack)| Tunnel {
             traffic_class,
             before,
             behind,
             spoof,
             next,
             cuts,
+            slack,
         },
     )
 }

@@ -72,13 +72,16 @@ fn rules(offset: u8, v6: u8) -> Vec<RuleConfig> {
 
 fn options() -> impl Strategy<Value = mape::Options> {
     let sizes = (prop::sample::select(vec![1280u16, 1281, 1500, 1999]), any::<bool>(), 0..4u8);
-    let reassembly = (prop_oneof![1 => Just(0u8), 4 => Just(1), 4 => Just(2)], prop::bool::weighted(0.9), 1..=2u16);
+    // 2,000 are enough for all that a scenario can hold.
+    let most = prop_oneof![1 => Just(2000u32), 1 => 1..=6u32];
+    let reassembly =
+        (prop_oneof![1 => Just(0u8), 4 => Just(1), 4 => Just(2)], prop::bool::weighted(0.9), 1..=2u16, most);
     let handling = (prop::option::of(0..64u8), any::<bool>(), any::<bool>(), prop::bool::weighted(0.85));
     let rate = || prop_oneof![1 => Just(0u32), 2 => Just(1u32), 2 => Just(3u32), 8 => Just(1000u32)];
     let icmp = (rate(), rate(), prop::bool::weighted(0.9), prop::bool::weighted(0.8), any::<u8>());
     (sizes, reassembly, handling, icmp).prop_map(|(sizes, reassembly, handling, icmp)| {
         let (v6, is_outer, mss) = sizes;
-        let (v4, reassembles_v6, timeout_seconds) = reassembly;
+        let (v4, reassembles_v6, timeout_seconds, max_datagrams) = reassembly;
         let (dscp, copies_dscp, by_prefix, hairpin) = handling;
         let (errors_per_second, echo_per_second, echo, source_check, last) = icmp;
         let answer = |answers: bool| if answers { Answer::Answer } else { Answer::Silent };
@@ -87,8 +90,7 @@ fn options() -> impl Strategy<Value = mape::Options> {
         mape::Options {
             mtu: Mtu { v6 },
             fragmentation: if is_outer { Fragmentation::Outer } else { Fragmentation::Inner },
-            // Enough for all that a scenario can hold.
-            reassembly: Reassembly { v4, v6: toggle(reassembles_v6), timeout_seconds, max_datagrams: 2000 },
+            reassembly: Reassembly { v4, v6: toggle(reassembles_v6), timeout_seconds, max_datagrams },
             tcp_mss_clamp: [MssClamp::Auto, MssClamp::Disabled, MssClamp::Limit(536), MssClamp::Auto][usize::from(mss)],
             dscp: Dscp {
                 to_ce: dscp.map_or(DscpToCe::Copy, DscpToCe::Fixed),

@@ -48,6 +48,7 @@ fn options_for_model(options: &mape::Options) -> reference::Options {
         },
         reassembly_v6: options.reassembly.v6 == Toggle::Enabled,
         timeout_seconds: options.reassembly.timeout_seconds,
+        max_datagrams: options.reassembly.max_datagrams as usize,
         mss_limit: options.tcp_mss_clamp.limit(options.mtu),
         dscp_to_ce: match options.dscp.to_ce {
             DscpToCe::Copy => None,
