@@ -19,7 +19,7 @@ REPOSITORY = LAB.parent.parent
 PROGRAMS = {
     "ip": "iproute2", "nft": "nftables", "ping": "iputils-ping", "curl": "curl", "dig": "dnsutils",
     "dnsmasq": "dnsmasq-base", "iperf3": "iperf3", "traceroute": "traceroute", "setpriv": "util-linux",
-    "ss": "iproute2", "ethtool": "ethtool",
+    "ss": "iproute2", "ethtool": "ethtool", "tshark": "tshark",
 }
 NEEDED = "Linux 6.1 and iproute2 6.0 or newer are needed"
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from . import screen
+from . import arithmetic, screen
+from .arithmetic import Arithmetic
 from .lab import LAB, Lab, Missing, check_machine, find_binary
 from .namespaces import FOLDER, lock_run, remove_leftovers, unlock_run
+from .recorder import Recorder, recording
 from .topology import __doc__ as MAP
 
 PATIENCE = 300
@@ -117,13 +119,13 @@ def copy_binary(binary: Path, folder: Path) -> Path:
 def run_all(tests: list[Test], folder: Path, binary: Path, keep: bool) -> int:
     started = time.monotonic()
     width = max(len(test.name) for test in tests)
-    failed = []
+    failed, emitted = [], Arithmetic()
     for number, test in enumerate(tests, start=1):
         screen.begin(f"{number:2}/{len(tests)} {test.name:{width}}")
-        if not run_one(test, folder / test.name, binary, keep):
+        if not run_one(test, folder / test.name, binary, keep, emitted):
             failed.append(test.name)
     took = time.monotonic() - started
-    print()
+    print(f"\n{emitted}\n")
     if failed:
         print(screen.red(f"{len(failed)} of {len(tests)} tests failed: {' '.join(failed)}") + f"  ({took:.0f} s)")
         print(f"evidence: {folder}")
@@ -132,15 +134,21 @@ def run_all(tests: list[Test], folder: Path, binary: Path, keep: bool) -> int:
     return 0
 
 
-def run_one(test: Test, folder: Path, binary: Path, keep: bool) -> bool:
-    """Runs a test in a fresh lab. Its evidence stays only if it fails."""
+def run_one(test: Test, folder: Path, binary: Path, keep: bool, emitted: Arithmetic) -> bool:
+    """Runs a test in a fresh lab, and checks all that its relays emitted. Its evidence stays only if it fails."""
     folder.mkdir()
     started = time.monotonic()
     try:
-        with Lab(folder, binary) as lab, evidence(lab, keep):
+        with (
+            Lab(folder, binary) as lab,
+            recording(lab.relay_node, folder / "emitted.pcap") as recorder,
+            evidence(lab, keep),
+        ):
             with no_longer_than(PATIENCE):
                 test.function(lab)
             lab.check_nothing_is_left()
+            recorder.stop()
+        emitted.add(check_emitted(recorder))
     except Missing:
         folder.rmdir()
         raise
@@ -151,6 +159,15 @@ def run_one(test: Test, folder: Path, binary: Path, keep: bool) -> bool:
     screen.finish(screen.green("ok"), time.monotonic() - started, test.shows)
     shutil.rmtree(folder)
     return True
+
+
+def check_emitted(recorder: Recorder) -> Arithmetic:
+    if recorder.count == 0:
+        return Arithmetic()
+    found = arithmetic.check(recorder.file)
+    assert found.packets == recorder.count, f"tshark read {found.packets} packets, {recorder.count} were recorded"
+    assert not found.wrong, "\n".join(["the relay emitted what is wrong (emitted.pcap):", *found.wrong])
+    return found
 
 
 @contextlib.contextmanager

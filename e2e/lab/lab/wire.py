@@ -43,8 +43,8 @@ class Capture:
     def read_all(self) -> None:
         """The same, sure that nothing was missed for want of room."""
         self.read()
-        _, missed = struct.unpack("II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-        assert missed == 0, f"{self.name}: {missed} packets went unheard, so nothing can be said about them"
+        lost = missed(self.socket)
+        assert lost == 0, f"{self.name}: {lost} packets went unheard, so nothing can be said about them"
 
     def packets(self, wanted=lambda packet: True) -> list[Packet]:
         """What has come so far and is wanted."""
@@ -75,13 +75,33 @@ class Capture:
         with open(folder / f"{self.name}.pcap", "wb") as out:
             out.write(PCAP_HEADER)
             for when, packet, _ in self.heard:
-                size = len(packet.raw)
-                out.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6), size, size) + packet.raw)
+                write_packet(out, packet.raw, when)
         lines = [("> " if outgoing else "< ") + describe(packet) for _, packet, outgoing in self.heard[:10_000]]
         (folder / f"{self.name}.txt").write_text("\n".join(lines) + "\n")
 
     def close(self) -> None:
         self.socket.close()
+
+
+def write_packet(out, packet: bytes, when: float = 0) -> None:
+    """Adds a packet to a capture file."""
+    out.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6), len(packet), len(packet)))
+    out.write(packet)
+
+
+def read_packets(file: Path) -> list[bytes]:
+    """The packets of a capture file."""
+    content, at, found = file.read_bytes(), len(PCAP_HEADER), []
+    while at < len(content):
+        size = struct.unpack_from("<I", content, at + 8)[0]
+        found.append(content[at + 16 : at + 16 + size])
+        at += 16 + size
+    return found
+
+
+def missed(capturing: socket.socket) -> int:
+    """How many packets a capturing socket had no room for, since it was last asked."""
+    return struct.unpack("II", capturing.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
 
 def send_ipv4(namespace: Namespace, *packets: bytes) -> None:
