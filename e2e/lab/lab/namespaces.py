@@ -18,6 +18,7 @@ from pathlib import Path
 LOCKS = Path("/run/culvert-lab")
 NETNS = Path("/run/netns")
 FOLDER = "culvert-lab-"
+UNHELD = ".new"
 CLONE_NEWNET = 0x40000000
 NAME = re.compile(r"culvert-(\d+)-\w+")
 libc = ctypes.CDLL(None, use_errno=True)
@@ -114,15 +115,17 @@ def lock_run(run: int, folder: Path):
     """Marks this run as alive until the returned file is closed, or the process ends in whatever way. The file says
     where the run keeps its files."""
     LOCKS.mkdir(exist_ok=True)
-    lock = open(LOCKS / str(run), "w")
+    fresh = LOCKS / f"{run}{UNHELD}"  # others look at any time: under its own name it is held
+    lock = open(fresh, "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     lock.write(f"{folder}\n")
     lock.flush()
+    fresh.rename(LOCKS / str(run))
     return lock
 
 
 def unlock_run(lock) -> None:
-    Path(lock.name).unlink(missing_ok=True)
+    Path(lock.name.removesuffix(UNHELD)).unlink(missing_ok=True)
     lock.close()
 
 
@@ -140,7 +143,8 @@ def is_alive(run: str) -> bool:
 
 def remove_leftovers() -> int:
     """Removes the namespaces and files of runs that were killed; returns how many runs that were."""
-    runs = {run for _, run in namespaces()} | set(os.listdir(LOCKS) if LOCKS.exists() else [])
+    locks = os.listdir(LOCKS) if LOCKS.exists() else []
+    runs = {run for _, run in namespaces()} | {run for run in locks if run.isdigit()}
     dead = {run for run in runs if not is_alive(run)}
     for run in dead:
         remove_namespaces(run)
