@@ -48,7 +48,8 @@ class Arithmetic:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def __str__(self) -> str:
-        rows = [f"  {name:<14} {self.right[name]:>9,} {self.unknown[name]:>13,}" for name in CHECKSUMS]
+        rows = [f"  {name:<14} {self.right[name]:>9,} {self.unknown[name]:>13,}" for name in CHECKSUMS
+                if self.right[name] or self.unknown[name]]
         return "\n".join([
             f"tshark went over {self.packets:,} packets that relays emitted, {self.tunnelled:,} of them tunnel packets: "
             f"{len(self.wrong)} malformed or with a wrong checksum",

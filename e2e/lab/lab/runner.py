@@ -148,7 +148,7 @@ def run_one(test: Test, folder: Path, binary: Path, keep: bool, emitted: Arithme
                 test.function(lab)
             lab.check_nothing_is_left()
             recorder.stop()
-        emitted.add(check_emitted(recorder))
+        check_emitted(recorder, emitted)
     except Missing:
         folder.rmdir()
         raise
@@ -161,13 +161,14 @@ def run_one(test: Test, folder: Path, binary: Path, keep: bool, emitted: Arithme
     return True
 
 
-def check_emitted(recorder: Recorder) -> Arithmetic:
+def check_emitted(recorder: Recorder, emitted: Arithmetic) -> None:
+    """Has tshark go over what was recorded, and adds that to what the whole run emitted."""
     if recorder.count == 0:
-        return Arithmetic()
+        return
     found = arithmetic.check(recorder.file)
+    emitted.add(found)
     assert found.packets == recorder.count, f"tshark read {found.packets} packets, {recorder.count} were recorded"
     assert not found.wrong, "\n".join(["the relay emitted what is wrong (emitted.pcap):", *found.wrong])
-    return found
 
 
 @contextlib.contextmanager
