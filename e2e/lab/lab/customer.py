@@ -59,10 +59,15 @@ def connect_lan(customer: Customer) -> None:
         f"addr add {LAN_HOST}/32 dev lo",
         f"addr add {BEHIND_CE}/29 dev ce",
         "link set ce up",
-        # A host that believes in 1500 everywhere: it offers MSS 1460, and learns of the tunnel from the relay alone.
-        f"route add default via {CE_INSIDE} src {LAN_HOST} mtu {TUNNEL_MTU} advmss 1460",
     )
+    route_to_tunnel(customer, TUNNEL_MTU)
     command(*customer.lan.argv("nft", "-f", "-"), stdin=napt(customer))
+
+
+def route_to_tunnel(customer: Customer, mtu: int, how: str = "add") -> None:
+    """The host's way out. The softwire itself cuts nothing: what is sent must fit it. But for that the host believes in
+    1500 everywhere: it offers MSS 1460, and learns of the tunnel from the relay alone."""
+    customer.lan.ip(f"route {how} default via {CE_INSIDE} src {LAN_HOST} mtu {mtu} advmss 1460")
 
 
 def napt(customer: Customer) -> str:
@@ -125,3 +130,10 @@ def connect_softwire(customer: Customer, br_address: IPv6Address) -> None:
         f"route add {LAN_HOST} via {BEHIND_CE}",
         f"route add {customer.address}/128 encap seg6local action End.DX4 nh4 {LAN_HOST} dev core",
     )
+
+
+def reassemble_outer(customer: Customer) -> None:
+    """Has the CE put IPv6 fragments together before the softwire sees them, which takes fragments as they come: a rule
+    that asks for a connection's state brings in the kernel's IPv6 defragmentation."""
+    rules = "table ip6 outer {\n chain in {\n type filter hook prerouting priority raw\n ct state invalid counter\n }\n}\n"
+    command(*customer.ce.argv("nft", "-f", "-"), stdin=rules)

@@ -32,7 +32,7 @@ def web_server(lab: Lab, size: int, customer: Customer | None = None) -> tuple[s
         (customer.lan, customer.public, customer.port) if customer else (lab.internet, INTERNET, WEB_PORT)
     )
     folder = lab.folder / "www"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     content = os.urandom(size)
     (folder / "file").write_bytes(content)
     serve(lab, node, port, "python3", "-m", "http.server", str(port), "--directory", str(folder))

@@ -7,10 +7,9 @@ import time
 from lab import packets
 from lab.customer import Customer
 from lab.lab import Lab, eventually
-from lab.packets import describe
 from lab.relay import manifest
-from lab.topology import BR, INTERNET, RELAY_SOURCE
-from lab.traffic import download, stream_in, web_server
+from lab.topology import BR, INTERNET
+from lab.traffic import stream_in
 from lab.wire import send_ipv4, send_ipv6, udp_socket
 
 DATAGRAM = 8000
@@ -54,29 +53,63 @@ def test_large_pings(lab: Lab):
 
 def test_disorder(lab: Lab):
     """fragments reversed, shuffled, doubled and of two datagrams at once still arrive as the datagrams they were"""
+    disorder_to_ce(lab, manifest(), doubled=1)
+
+
+def test_disorder_joined(lab: Lab):
+    """the same, none doubled, with reassembly.v4: Full"""
+    disorder_to_ce(lab, manifest(reassembly={"v4": "Full"}), doubled=0)
+
+
+def disorder_to_ce(lab: Lab, config: str, doubled: int):
     order = random.Random(7597)
-    with lab.relay() as relay:
+    with lab.relay(config) as relay:
         hosts = {customer.number: udp_socket(customer.lan, port=customer.port) for customer in lab.customers[:2]}
         for number in range(20):
             contents = {customer.number: os.urandom(5000) for customer in lab.customers[:2]}
             pieces = []
             for customer in lab.customers[:2]:
                 cut_up = fragments(customer, contents[customer.number], 100 + 2 * number + customer.number)
-                pieces += cut_up if number % 2 else cut_up[::-1] + cut_up[:1]
-            order.shuffle(pieces)
+                pieces += cut_up if number % 2 else cut_up[::-1] + cut_up[:doubled]
+            if number:
+                order.shuffle(pieces)
             send_ipv4(lab.internet, *pieces)
             for customer in lab.customers[:2]:
                 assert hosts[customer.number].recv(65_535) == contents[customer.number], f"datagram {number}"
         assert relay.metrics().drops() == {}, relay.metrics().drops()
 
 
-def fragments(customer: Customer, data: bytes, identification: int, step: int = 1000) -> list[bytes]:
+def test_disorder_from_ce(lab: Lab):
+    """the same from two CEs that share an address"""
+    order, senders = random.Random(7597), lab.customers[:2]
+    with lab.relay() as relay, udp_socket(lab.internet, str(INTERNET), 7000) as server:
+        for number in range(20):
+            contents = {customer.number: os.urandom(5000) for customer in senders}
+            for customer in senders:
+                whole = packets.udp((customer.public, customer.port), (INTERNET, 7000), contents[customer.number])
+                cut_up = cut(whole, 100 + 2 * number + customer.number)[::-1]
+                pieces = cut_up + cut_up[:1]
+                if number:
+                    order.shuffle(pieces)
+                send_ipv6(customer.ce, *[packets.encapsulate(customer.address, BR, piece) for piece in pieces])
+            arrived = {server.recv(65_535) for _ in senders}
+            assert arrived == set(contents.values()), f"datagram {number}"
+        assert relay.metrics().drops() == {}, relay.metrics().drops()
+
+
+def fragments(customer: Customer, data: bytes, identification: int) -> list[bytes]:
     """A UDP datagram from the Internet to a customer's first port, in fragments."""
-    whole = packets.udp((INTERNET, 9), (customer.public, customer.port), data)[20:]
+    return cut(packets.udp((INTERNET, 9), (customer.public, customer.port), data), identification)
+
+
+def cut(whole: bytes, identification: int, step: int = 1000) -> list[bytes]:
+    """An IPv4 packet in fragments."""
+    packet = packets.parse(whole)
     return [
-        packets.ipv4(INTERNET, customer.public, 17, whole[at : at + step], identification=identification,
-                     fragment=at // 8 | (0x2000 if at + step < len(whole) else 0))
-        for at in range(0, len(whole), step)
+        packets.ipv4(packet.source, packet.destination, packet.protocol, packet.payload[at : at + step],
+                     identification=identification,
+                     fragment=at // 8 | (0x2000 if at + step < len(packet.payload) else 0))
+        for at in range(0, len(packet.payload), step)
     ]
 
 
@@ -124,17 +157,3 @@ def test_flood(lab: Lab):
 def later_fragment(customer: Customer, identification: int) -> bytes:
     source = f"203.0.113.{11 + identification % 200}"
     return packets.ipv4(source, customer.public, 17, b"\0" * 64, identification=identification % 65_536, fragment=100)
-
-
-def test_narrow_core(lab: Lab):
-    """a core link narrower than mtu.v6 says: its Packet Too Big is told to the server as ICMP 3/4, and the file arrives"""
-    customer, internet = lab.customers[0], lab.capture(lab.internet, "transit")
-    lab.core.ip(f"link set ce{customer.number} mtu 1400")
-    with lab.relay(manifest(tcpMssClamp="Disabled")) as relay:
-        url, digest = web_server(lab, 3_000_000)
-        assert download(lab, customer, url) == digest, "the file came with another checksum"
-        errors = internet.received(lambda p: p.version == 4 and p.icmp == (3, 4))
-        assert {(p.source, p.mtu) for p in errors} == {(RELAY_SOURCE, 1460), (RELAY_SOURCE, 1360)}, [
-            describe(p) for p in errors
-        ]
-        assert relay.metrics().total("culvert_icmp_sent_total", kind="relayed_error") > 0, str(relay.metrics())

@@ -1,7 +1,10 @@
 """CE to CE through the relay."""
 
+import os
+
 from lab import packets
 from lab.lab import Lab
+from lab.relay import manifest
 from lab.topology import BR
 from lab.traffic import download, web_server
 from lab.wire import udp_socket
@@ -45,3 +48,22 @@ def test_hairpin_download(lab: Lab):
         url, digest = web_server(lab, 5_000_000, there)
         assert download(lab, here, url) == digest, "the file came with another checksum"
         assert relay.metrics().drops() == {}, relay.metrics().drops()
+
+
+def test_hairpin_fragments(lab: Lab):
+    """datagrams of 8 KB between CEs, sharing an address or not: in fragments, each on its own and, with Full, joined"""
+    here = lab.customers[0]
+    for reassembly in ("Virtual", "Full"):
+        with lab.relay(manifest(reassembly={"v4": reassembly})) as relay:
+            for there in lab.customers[1:]:
+                with udp_socket(here.lan, port=here.port) as one, udp_socket(there.lan, port=there.port) as other:
+                    exchange_large(one, other, (str(there.public), there.port), (str(here.public), here.port))
+            assert relay.metrics().drops() == {}, relay.metrics().drops()
+
+
+def exchange_large(one, other, to_other: tuple[str, int], to_one: tuple[str, int]):
+    question, answer = os.urandom(8000), os.urandom(8000)
+    one.sendto(question, to_other)
+    assert other.recvfrom(65_535) == (question, to_one), "what arrived is not what was sent"
+    other.sendto(answer, to_one)
+    assert one.recvfrom(65_535) == (answer, to_other), "what arrived is not what was sent"

@@ -2,18 +2,20 @@
 
 import re
 
+from lab.customer import Customer
 from lab.lab import Lab
 from lab.relay import manifest
 from lab.topology import INTERNET, RELAY, RELAY_SOURCE, TRANSIT, TRANSIT_OUTSIDE
 
+ANSWER = re.compile(r"[Ff]rom ([\d.]+)")
 HOP = re.compile(r"^ *\d+ +(\S+)", re.MULTILINE)
 
 
 def test_traceroute_from_ce(lab: Lab):
-    """from a CE: the relay (icmp.ipv4Source), the Internet router, the host; by UDP and by ICMP"""
+    """from a CE: the relay (icmp.ipv4Source), the Internet router, the host; by UDP, ICMP and TCP"""
     with lab.relay():
         for customer in lab.customers[:2]:
-            for how in ([], ["-I"]):
+            for how in ([], ["-I"], ["-T", "-p", "80"]):
                 hops = traceroute(customer.lan, *how, str(INTERNET))
                 assert hops == [str(RELAY_SOURCE), str(TRANSIT), str(INTERNET)], hops
 
@@ -33,12 +35,17 @@ def test_traceroute_default_source(lab: Lab):
 
 
 def test_traceroute_to_ce(lab: Lab):
-    """from the Internet: the Internet router, the relay's host, the CE, the customer's host"""
+    """from the Internet: the Internet router, the relay's host, the CE, the customer's host; by UDP, TCP and ICMP"""
+    lab.relay_node.sysctl(ipv4__icmp_ratelimit=0)
     with lab.relay():
         for customer in lab.customers:
-            hops = traceroute(lab.internet, "-U", "-p", str(customer.port), str(customer.public))
             public = str(customer.public)
-            assert hops == [str(TRANSIT_OUTSIDE), str(RELAY), public, public], hops
+            expected = [str(TRANSIT_OUTSIDE), str(RELAY), public, public]
+            for how in ("-U", "-T"):
+                hops = traceroute(lab.internet, how, "-p", str(customer.port), public)
+                assert hops == expected, f"{how}: {hops}"
+            hops = [echo(lab.internet, customer, ttl) for ttl in range(1, 5)]
+            assert hops == expected, f"by ICMP: {hops}"
 
 
 def test_traceroute_hairpin(lab: Lab):
@@ -53,3 +60,11 @@ def traceroute(node, *options: str) -> list[str]:
     """The addresses of the hops, one probe each, in order."""
     said = node.run("traceroute", "-n", "-q", "1", "-N", "1", "-w", "5", "-m", "8", *options, timeout=120)
     return HOP.findall(said.split("\n", 1)[1])
+
+
+def echo(node, customer: Customer, ttl: int) -> str:
+    """Who answers an echo request with this TTL. Of a shared address, the identifier's owner hears it; traceroute's is
+    not ours to choose, ping's is."""
+    options = ("-n", "-c", "1", "-W", "5", "-t", str(ttl), "-e", str(customer.port))
+    said = node.try_run("ping", *options, str(customer.public)).stdout
+    return ANSWER.search(said)[1]
