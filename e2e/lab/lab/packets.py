@@ -79,6 +79,15 @@ def encapsulate(outer_source, outer_destination, inner: bytes) -> bytes:
     return ipv6(outer_source, outer_destination, IPIP, inner)
 
 
+def outer_fragments(outer_source, outer_destination, inner: bytes, identification: int, step: int = 1000) -> list[bytes]:
+    """A tunnel packet in IPv6 fragments whose payloads are `step` long, a multiple of 8 (RFC 8200 s.4.5)."""
+    return [
+        ipv6(outer_source, outer_destination, FRAGMENT,
+             struct.pack("!BBHI", IPIP, 0, at | (at + step < len(inner)), identification) + inner[at : at + step])
+        for at in range(0, len(inner), step)
+    ]
+
+
 @dataclass(frozen=True)
 class Packet:
     """What the lab asks about a packet. `inner` is the packet inside: a tunnelled one, or the one an error is about."""

@@ -9,7 +9,7 @@
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from .customer import Customer, connect_lan, connect_softwire, make_customer
+from .customer import Customer, connect_lan, connect_softwire, make_customer, route_to_tunnel
 from .mape import Rule
 from .namespaces import Namespace, remove_namespaces
 
@@ -105,6 +105,21 @@ class Network:
         self.internet.ip(
             f"addr add {INTERNET}/24 dev transit", "link set transit up", f"route add default via {TRANSIT_OUTSIDE}"
         )
+
+    def carry(self, ipv6: int, ipv4: int = 65_535) -> None:
+        """Makes every link of the two families carry packets of these sizes, and tells customers what their tunnel does."""
+        core, links = self.core, [(self.core, "relay"), (self.relay, "core")]
+        for customer in self.customers:
+            links += [(core, f"ce{customer.number}"), (customer.ce, "core")]
+        for node, device in links:
+            node.ip(f"link set {device} mtu {ipv6}")
+        links = [(self.relay, "transit"), (self.transit, "relay"), (self.transit, "internet"), (self.internet, "transit")]
+        for customer in self.customers:
+            links += [(customer.ce, "lan"), (customer.lan, "ce")]
+        for node, device in links:
+            node.ip(f"link set {device} mtu {ipv4}")
+        for customer in self.customers:
+            route_to_tunnel(customer, ipv6 - 40, "change")
 
     def connect_customer(self, customer: Customer) -> None:
         link = f"2001:db8:0:{customer.number}::"

@@ -13,6 +13,7 @@ from .packets import Packet, describe, parse
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_STATISTICS = 263, 6
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_DO = 10, 0, 2
 PACKET_OUTGOING = 4
 BUFFER = 64 << 20
 PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, 101)  # LINKTYPE_RAW
@@ -125,6 +126,11 @@ def udp_socket(namespace: Namespace, address: str = "0.0.0.0", port: int = 0) ->
     made.bind((address, port))
     made.settimeout(5)
     return made
+
+
+def set_dont_fragment(sender: socket.socket, on: bool) -> None:
+    """Has all packets of a socket carry DF, or none: by itself Linux sets it while a packet fits."""
+    sender.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO if on else IP_PMTUDISC_DONT)
 
 
 def device_packets(namespace: Namespace, device: str, counter: str = "rx_packets") -> int:
