@@ -71,6 +71,8 @@ fn walk(packet: &[u8], mut outer: Outer) -> Result<Outer, Stopped> {
             protocol::DESTINATION_OPTIONS => skip_options(header, outer.at, &mut bad_option),
             protocol::HOP_BY_HOP => Err(DropReason::UnsupportedHeader),
             protocol::ROUTING => skip_routing(header),
+            // As of any other header, before the options in front of it are judged.
+            protocol::FRAGMENT if header.len() < FRAGMENT_HEADER => Err(DropReason::Truncated),
             protocol::FRAGMENT if !is_atomic(header) => {
                 return Err(match bad_option {
                     None => Stopped::Fragment { outer, named },
@@ -155,7 +157,7 @@ fn skip_routing(header: &[u8]) -> Result<usize, DropReason> {
 
 /// A fragment that is the whole packet is none (RFC 6946).
 fn is_atomic(header: &[u8]) -> bool {
-    header.len() >= FRAGMENT_HEADER && be16(header, 2).is_some_and(|place| place & 0xfff9 == 0)
+    be16(header, 2).is_some_and(|place| place & 0xfff9 == 0)
 }
 
 fn length(header: &[u8]) -> Result<usize, DropReason> {
