@@ -20,6 +20,12 @@ const LONGEST: usize = 262_144;
 /// Room for the largest record, and for pcapng's other blocks.
 pub const BUFFER: usize = 1 << 20;
 
+/// pcapng's first block type, the same in either byte order.
+const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+
+/// A type, and the length twice.
+const SHORTEST_BLOCK: u32 = 12;
+
 /// A captured frame.
 pub struct Record<'c> {
     /// Nanoseconds since 1970.
@@ -42,6 +48,8 @@ pub struct Capture {
 struct Interfaces {
     list: Vec<Interface>,
     is_nanosecond: bool,
+    /// Of pcapng's present section.
+    is_big_endian: Option<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -72,7 +80,7 @@ impl Capture {
     /// It does not begin as a capture does.
     pub fn new(path: &Path, input: impl Read + Send + 'static, buffer: usize) -> Result<Self, Failure> {
         let reader = create_reader(buffer, Whole(input)).map_err(|error| unreadable(path, &error))?;
-        let interfaces = Interfaces { list: Vec::new(), is_nanosecond: true };
+        let interfaces = Interfaces { list: Vec::new(), is_nanosecond: true, is_big_endian: None };
         let mut capture = Self { reader, interfaces, path: path.to_path_buf(), packets: 0 };
         capture.read_header()?;
         Ok(capture)
@@ -91,6 +99,9 @@ impl Capture {
     pub fn read(&mut self, mut each: impl FnMut(&Record<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
         loop {
             let offset = self.reader.consumed();
+            if self.interfaces.is_next_impossible(self.reader.data()) {
+                return Err(self.corrupt("is corrupt"));
+            }
             match self.reader.next() {
                 Ok((0, _)) => return Err(self.corrupt("is corrupt")),
                 Ok((size, block)) => {
@@ -120,7 +131,7 @@ impl Capture {
         // The upper bits tell the length of a frame check sequence: link padding to us.
         let link = header.network.0 as u32 & 0xffff;
         let interface = Interface { link, resolution, offset: 0 };
-        self.interfaces = Interfaces { list: vec![interface], is_nanosecond };
+        self.interfaces = Interfaces { list: vec![interface], is_nanosecond, is_big_endian: None };
         interface.link().map(drop).map_err(|what| Failure::Capture(format!("{}: {what}", self.path.display())))
     }
 
@@ -157,12 +168,23 @@ impl Interfaces {
                 self.list.push(Interface::new(block)?);
                 Ok(None)
             }
-            PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+            PcapBlockOwned::NG(Block::SectionHeader(block)) => {
                 self.list.clear();
+                self.is_big_endian = Some(block.big_endian());
                 Ok(None)
             }
             PcapBlockOwned::NG(_) | PcapBlockOwned::LegacyHeader(_) => Ok(None),
         }
+    }
+
+    /// Whether a block of pcapng begins here that claims to be shorter than what every block has. The parser takes the
+    /// difference without looking.
+    fn is_next_impossible(&self, data: &[u8]) -> bool {
+        let (Some(is_big_endian), Some(head)) = (self.is_big_endian, data.first_chunk::<8>()) else { return false };
+        let [kind, length] = [[head[0], head[1], head[2], head[3]], [head[4], head[5], head[6], head[7]]];
+        let length = if is_big_endian { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
+        // A section's header may begin another byte order; the parser does look at its length.
+        kind != SECTION_HEADER && length < SHORTEST_BLOCK
     }
 
     fn get(&self, number: u32) -> Result<Interface, String> {
@@ -269,6 +291,17 @@ mod tests {
         let record = (7_000_008_000, frame.clone());
         assert_eq!(read(classic()).unwrap(), [record.clone(), record]);
         assert_eq!(read(next_generation()).unwrap(), [(5, frame.clone()), (0, frame)]);
+    }
+
+    #[test]
+    fn a_block_shorter_than_any_can_be_is_corrupt() {
+        for length in 0..SHORTEST_BLOCK {
+            let block = [0x4711u32, length, length].map(u32::to_le_bytes).concat();
+            let failure = read([next_generation(), block].concat()).unwrap_err();
+            assert_eq!(failure.to_string(), "test: the record at byte 116, after packet 2, is corrupt");
+        }
+        let block = [0x4711u32, SHORTEST_BLOCK, SHORTEST_BLOCK].map(u32::to_le_bytes).concat();
+        assert_eq!(read([next_generation(), block].concat()).unwrap().len(), 2);
     }
 
     proptest! {
