@@ -27,7 +27,9 @@ pub(super) struct Inner<'p> {
     pub(super) df: bool,
     /// Any fragment of several.
     pub(super) is_fragment: bool,
-    is_later_fragment: bool,
+    /// Where its payload stands in the datagram, in bytes.
+    pub(super) offset: usize,
+    pub(super) identification: u16,
     payload: &'p [u8],
 }
 
@@ -48,14 +50,15 @@ impl<'p> Inner<'p> {
             present: packet.len(),
             df: word(6) & 0x4000 != 0,
             is_fragment: word(6) & 0x3fff != 0,
-            is_later_fragment: word(6) & 0x1fff != 0,
+            offset: usize::from(word(6) & 0x1fff) * 8,
+            identification: word(4),
             payload: packet.get(header..total.min(packet.len())).unwrap_or_default(),
         })
     }
 
     /// What tells the CEs of a shared address apart; `of_source` for the sender's, else the receiver's.
     pub(super) fn key(&self, of_source: bool) -> Key {
-        if self.is_later_fragment {
+        if self.offset > 0 {
             return Key::None;
         }
         let at = if of_source { 0 } else { 2 };
@@ -88,7 +91,7 @@ impl<'p> Inner<'p> {
         about.payload = embedded.get(about.header..).unwrap_or_default();
         let at = if of_source { 2 } else { 0 };
         match about.protocol {
-            _ if about.is_later_fragment => Key::None,
+            _ if about.offset > 0 => Key::None,
             protocol if has_ports(protocol) && about.payload.len() >= at + 2 => Key::Embedded(word(about.payload, at)),
             ICMP if matches!(about.payload.first(), Some(0 | 8 | 13..=18)) && about.payload.len() >= 6 => {
                 Key::Embedded(word(about.payload, 4))
@@ -228,14 +231,14 @@ fn describe_ipv4(inner: &Inner<'_>) -> String {
     let df = if inner.df { ", DF" } else { "" };
     let fragment = if inner.is_fragment { ", a fragment" } else { "" };
     let what = match (inner.protocol, inner.payload) {
-        (ICMP, [kind, code, ..]) if !inner.is_later_fragment => format!("ICMP {}", icmp(*kind, *code, inner.payload)),
+        (ICMP, [kind, code, ..]) if inner.offset == 0 => format!("ICMP {}", icmp(*kind, *code, inner.payload)),
         (number, _) => protocol_name(number),
     };
     format!("IPv4 {source} -> {destination}, {what}, {} bytes, TTL {}{df}{fragment}", inner.total, inner.ttl)
 }
 
 fn end(address: Ipv4Addr, inner: &Inner<'_>, at: usize) -> String {
-    if has_ports(inner.protocol) && !inner.is_later_fragment && inner.payload.len() >= 4 {
+    if has_ports(inner.protocol) && inner.offset == 0 && inner.payload.len() >= 4 {
         format!("{address}:{}", word(inner.payload, at))
     } else {
         address.to_string()

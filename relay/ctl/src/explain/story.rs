@@ -4,12 +4,13 @@
 //! cannot end elsewhere than the packet did. Where the rules would not have refused what the engine refused, or the
 //! other way round, one of the two is wrong, and the story says so (a test looks for that sentence).
 
-use engine::{DropReason, Verdict};
+use engine::{DropReason, Outcome, Verdict};
 use mape::Fleet;
 
 use super::anatomy::{Inner, Outer};
 
 mod ce;
+mod fragments;
 mod from_ce;
 mod to_ce;
 
@@ -19,8 +20,9 @@ pub(super) const CONTRADICTION: &str = "This contradicts the rules";
 /// A packet's story as it grows.
 struct Story<'f> {
     fleet: &'f Fleet,
-    /// Where its way ends; `None` if it goes on to where it should.
+    /// Where its way ends; `None` if it goes on to where it should, or waits.
     reason: Option<DropReason>,
+    is_held: bool,
     steps: Vec<String>,
     has_ended: bool,
 }
@@ -29,7 +31,13 @@ struct Story<'f> {
 type Told = Option<()>;
 
 pub(super) fn tell(fleet: &Fleet, packet: &[u8], verdict: Verdict, emitted: &[&[u8]]) -> Vec<String> {
-    let mut story = Story { fleet, reason: verdict.reason(), steps: Vec::new(), has_ended: false };
+    let mut story = Story {
+        fleet,
+        reason: verdict.reason(),
+        is_held: verdict.outcome == Outcome::Hold,
+        steps: Vec::new(),
+        has_ended: false,
+    };
     let _ = match packet.first().map(|byte| byte >> 4) {
         Some(4) => to_ce::tell(&mut story, packet, emitted),
         Some(6) => from_ce::tell(&mut story, packet, emitted),
@@ -138,14 +146,6 @@ impl Story<'_> {
     fn ttl(&mut self, ttl: u8) -> Told {
         self.ends_by(DropReason::TtlExpired, || {
             format!("Its TTL is {ttl}. The relay is one hop and takes one; 2 or more would pass.")
-        })
-    }
-
-    /// Fragments have a port in the first one only.
-    fn fragment(&mut self) -> Told {
-        self.ends_by(DropReason::FragmentsDisabled, || {
-            "It is a fragment, and this domain does not put fragments together (reassembly.v4): only a whole packet would pass."
-                .to_string()
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use engine::wire::protocol::{DCCP, ICMP, SCTP, TCP, UDP, UDP_LITE};
+use engine::wire::protocol::{DCCP, FRAGMENT, ICMP, SCTP, TCP, UDP, UDP_LITE};
 use proptest::{prelude::*, sample::select};
 
 use super::{
@@ -128,6 +128,28 @@ proptest! {
             check(&fleet, &packet)?;
             packet.truncate(cut.index(packet.len()));
             check(&fleet, &packet)?;
+        }
+    }
+
+    #[test]
+    fn the_story_of_a_fragment_too(args in args(), more in any::<bool>(), offset in 0..4u16, outer in any::<bool>()) {
+        let fleet = everything();
+        if let Ok(mut packet) = build::packet(&args, &fleet) {
+            let field = (u16::from(more) << 13 | offset).to_be_bytes();
+            if outer && args.from_ce {
+                let header = [&[4, 0], &(offset << 3 | u16::from(more)).to_be_bytes()[..], &[0, 0, 0, 7]].concat();
+                let length = (packet.len() - 40 + header.len()) as u16;
+                packet.splice(40..40, header);
+                packet[6] = FRAGMENT;
+                packet[4..6].copy_from_slice(&length.to_be_bytes());
+            } else {
+                let header = &mut packet[if args.to_ce { 0 } else { 40 }..];
+                header[6..8].copy_from_slice(&field);
+                engine::wire::seal(&mut header[..20]);
+            }
+            let explanation = check(&fleet, &packet)?;
+            let waits = explanation.steps.last().is_some_and(|step| step.contains("ReassemblyTimeout"));
+            prop_assert_eq!(explanation.verdict == "hold", waits, "{:?}", explanation.steps);
         }
     }
 

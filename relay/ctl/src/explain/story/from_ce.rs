@@ -57,6 +57,9 @@ fn arrive(story: &mut Story<'_>, outer: &Outer<'_>) -> Told {
     story.ends_if(outer.next_header == protocol::FRAGMENT, DropReason::FragmentsDisabled, || {
         "It is an IPv6 fragment, and those are not put together here: only a whole packet would pass.".to_string()
     })?;
+    if let (protocol::FRAGMENT, [domain, ..]) = (outer.next_header, domains.as_slice()) {
+        story.outer_fragment(&domain.options().reassembly)?;
+    }
     matches!(outer.next_header, protocol::IPV4 | protocol::ICMPV6).then_some(())
 }
 
@@ -96,7 +99,7 @@ fn check_source(story: &mut Story<'_>, outer: &Outer<'_>, inner: &Inner<'_>) -> 
         });
     }
     story.rule(source);
-    story.fragment()?;
+    story.fragment(inner, source)?;
     let target = story.ce(inner, true)?;
     let differences = differences(story, outer, &target);
     match (differences.is_empty(), story.reason == Some(DropReason::SpoofedSource)) {

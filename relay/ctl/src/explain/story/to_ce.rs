@@ -15,12 +15,12 @@ pub(super) fn tell(story: &mut Story<'_>, packet: &[u8], emitted: &[&[u8]]) -> T
     story.ends_by(DropReason::NoRule, || why_not(fleet, destination, None, mape::Refusal::NoRule))?;
     story.rule(destination);
     story.ttl(inner.ttl)?;
-    story.fragment()?;
     into_tunnel(story, &inner, emitted)
 }
 
 /// From the port to the tunnel: for packets from the Internet and from CEs to CEs.
 pub(super) fn into_tunnel(story: &mut Story<'_>, inner: &Inner<'_>, emitted: &[&[u8]]) -> Told {
+    story.fragment(inner, inner.destination)?;
     let target = story.ce(inner, false)?;
     story.size(target.domain, inner, emitted.len())?;
     if story.reason.is_some() {
