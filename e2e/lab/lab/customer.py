@@ -51,6 +51,24 @@ def make_customer(number: int, rule: Rule, public: str, psid: int, new_node) -> 
     )
 
 
+def connect_customer(customer: Customer, core: Namespace, br_address: IPv6Address) -> None:
+    """Links a customer to the core router, and makes its softwire to the border relay."""
+    link = f"2001:db8:0:{customer.number}::"
+    core.ip(
+        f"link add ce{customer.number} type veth peer name core netns {customer.ce.name}",
+        f"addr add {link}1/64 dev ce{customer.number} nodad",
+        f"link set ce{customer.number} up",
+    )
+    customer.ce.ip(
+        f"addr add {link}2/64 dev core nodad",
+        "link set core up",
+        f"route add default via {link}1",
+    )
+    core.ip(f"route add {customer.prefix} via {link}2")
+    connect_lan(customer)
+    connect_softwire(customer, br_address)
+
+
 def connect_lan(customer: Customer) -> None:
     """The customer's host: every packet leaves through NAPT, what comes unasked reaches the host."""
     customer.ce.ip(f"link add lan type veth peer name ce netns {customer.lan.name}")

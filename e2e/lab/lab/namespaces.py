@@ -1,7 +1,7 @@
 """Network namespaces of one run: made under names nobody else has, and gone after it, however it ends.
 
-Names are `culvert-RUN-NODE`, RUN being the process id. A run holds a lock on /run/culvert-lab/RUN while it lives, so
-the next run knows what a killed one has left behind.
+Names are `culvert-RUN-NODE`, RUN being the process id, or a cluster's name (e2e/cluster). A run holds a lock on
+/run/culvert-lab/RUN while it lives, so the next run knows what a killed one has left behind.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ NETNS = Path("/run/netns")
 FOLDER = "culvert-lab-"
 UNHELD = ".new"
 CLONE_NEWNET = 0x40000000
-NAME = re.compile(r"culvert-(\d+)-\w+")
+NAME = re.compile(r"culvert-(\w+)-\w+")
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -28,9 +28,9 @@ class CommandFailed(Exception):
     """A command that must work did not."""
 
 
-def command(*argv: str, stdin: str | None = None, timeout: float = 60) -> str:
+def command(*argv: str, stdin: str | None = None, timeout: float = 60, folder: Path | None = None) -> str:
     """Runs a command that must work; returns what it printed."""
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, cwd=folder)
     if done.returncode != 0:
         said = (done.stderr + done.stdout).strip()
         raise CommandFailed(f"`{' '.join(argv)}` ended with {done.returncode}: {said}")
@@ -40,11 +40,23 @@ def command(*argv: str, stdin: str | None = None, timeout: float = 60) -> str:
 class Namespace:
     """One node of the lab."""
 
-    def __init__(self, run: int, node: str):
+    def __init__(self, run: int | str, node: str):
         self.node = node
         self.name = f"culvert-{run}-{node}"
-        command("ip", "netns", "add", self.name)
-        self.ip("link set lo up")
+
+    @classmethod
+    def create(cls, run: int | str, node: str) -> "Namespace":
+        """A new one, with settings that do not depend on the distribution."""
+        made = cls(run, node)
+        command("ip", "netns", "add", made.name)
+        made.ip("link set lo up")
+        for scope in ("all", "default"):
+            made.sysctl(**{
+                f"ipv6__conf__{scope}__accept_dad": 0,  # addresses work at once
+                f"ipv6__conf__{scope}__accept_ra": 0,
+                f"ipv4__conf__{scope}__rp_filter": 0,  # some distributions start with another
+            })
+        return made
 
     def ip(self, *lines: str) -> None:
         """Runs `ip` commands here, all in one process."""
@@ -97,14 +109,14 @@ def set_namespace(fd: int) -> None:
 
 
 def namespaces() -> list[tuple[str, str]]:
-    """Every namespace of every lab on this machine: its name, and its run's number."""
+    """Every namespace of every lab and cluster on this machine: its name, and its run."""
     names = os.listdir(NETNS) if NETNS.exists() else []
     return [(name, match[1]) for name in names if (match := NAME.fullmatch(name))]
 
 
 def remove_namespaces(run: str) -> None:
     """Ends what still runs in a run's namespaces, and removes them."""
-    for name in (name for name, number in namespaces() if number == run):
+    for name in (name for name, owner in namespaces() if owner == run):
         for pid in command("ip", "netns", "pids", name).split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
@@ -144,7 +156,7 @@ def is_alive(run: str) -> bool:
 def remove_leftovers() -> int:
     """Removes the namespaces and files of runs that were killed; returns how many runs that were."""
     locks = os.listdir(LOCKS) if LOCKS.exists() else []
-    runs = {run for _, run in namespaces()} | {run for run in locks if run.isdigit()}
+    runs = {run for run in [run for _, run in namespaces()] + locks if run.isdigit()}
     dead = {run for run in runs if not is_alive(run)}
     for run in dead:
         remove_namespaces(run)

@@ -9,7 +9,7 @@
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from .customer import Customer, connect_lan, connect_softwire, make_customer, route_to_tunnel
+from .customer import connect_customer, make_customer, route_to_tunnel
 from .mape import Rule
 from .namespaces import Namespace, remove_namespaces
 
@@ -51,21 +51,15 @@ class Network:
         self.connect_core()
         self.connect_internet()
         for customer in self.customers:
-            self.connect_customer(customer)
+            connect_customer(customer, self.core, BR)
 
     def remove(self) -> None:
         """Removes them all, one that was being made when the run was interrupted too."""
         remove_namespaces(str(self.run))
 
     def new_node(self, node: str) -> Namespace:
-        namespace = Namespace(self.run, node)
+        namespace = Namespace.create(self.run, node)
         self.nodes.append(namespace)
-        for scope in ("all", "default"):
-            namespace.sysctl(**{
-                f"ipv6__conf__{scope}__accept_dad": 0,  # addresses work at once
-                f"ipv6__conf__{scope}__accept_ra": 0,
-                f"ipv4__conf__{scope}__rp_filter": 0,  # some distributions start with another
-            })
         return namespace
 
     def connect_management(self) -> None:
@@ -120,19 +114,3 @@ class Network:
             node.ip(f"link set {device} mtu {ipv4}")
         for customer in self.customers:
             route_to_tunnel(customer, ipv6 - 40, "change")
-
-    def connect_customer(self, customer: Customer) -> None:
-        link = f"2001:db8:0:{customer.number}::"
-        self.core.ip(
-            f"link add ce{customer.number} type veth peer name core netns {customer.ce.name}",
-            f"addr add {link}1/64 dev ce{customer.number} nodad",
-            f"link set ce{customer.number} up",
-        )
-        customer.ce.ip(
-            f"addr add {link}2/64 dev core nodad",
-            "link set core up",
-            f"route add default via {link}1",
-        )
-        self.core.ip(f"route add {customer.prefix} via {link}2")
-        connect_lan(customer)
-        connect_softwire(customer, BR)
