@@ -35,7 +35,7 @@ def become_root() -> None:
         return
     if shutil.which("sudo") is None:
         raise Missing("the lab makes network namespaces: run it as root (there is no sudo here)")
-    ours = ("CARGO_TARGET_DIR", "CULVERT_RELAY", "NO_COLOR")
+    ours = ("CARGO_TARGET_DIR", "CULVERT_CACHE", "CULVERT_RELAY", "NO_COLOR")
     kept = [f"{name}={os.environ[name]}" for name in ours if name in os.environ]
     os.execvp("sudo", ["sudo", *kept, sys.executable, *sys.argv])
 

@@ -114,13 +114,16 @@ def namespaces() -> list[tuple[str, str]]:
     return [(name, match[1]) for name in names if (match := NAME.fullmatch(name))]
 
 
-def remove_namespaces(run: str) -> None:
-    """Ends what still runs in a run's namespaces, and removes them."""
+def remove_namespaces(run: str) -> list[int]:
+    """Ends what still runs in a run's namespaces, and removes them; returns the processes it ended."""
+    ended = []
     for name in (name for name, owner in namespaces() if owner == run):
         for pid in command("ip", "netns", "pids", name).split():
+            ended.append(int(pid))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         command("ip", "netns", "del", name)
+    return ended
 
 
 def lock_run(run: int, folder: Path):

@@ -1,26 +1,23 @@
-"""Finds the tests, runs each in a lab of its own, and says how it went."""
+"""Finds a suite's tests, runs each on a stage of its own, and says how it went."""
 
+import argparse
 import contextlib
 import importlib
 import inspect
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, ContextManager, Protocol
 
-from . import arithmetic, screen
-from .arithmetic import Arithmetic
-from .lab import LAB, Lab, Missing, check_machine, find_binary
+from . import screen
+from .lab import Missing
 from .namespaces import FOLDER, lock_run, remove_leftovers, unlock_run
-from .recorder import Recorder, recording
-from .topology import __doc__ as MAP
 
 PATIENCE = 300
 
@@ -30,13 +27,50 @@ class Test:
     name: str
     file: str
     shows: str
-    function: Callable[[Lab], None]
+    function: Callable[[Any], None]
 
 
-def find_tests() -> list[Test]:
+class Suite(Protocol):
+    """What a set of tests needs around it."""
+
+    name: str
+    folder: Path  # it has the tests in tests/
+
+    def check_machine(self) -> None:
+        """Raises Missing for what the machine lacks."""
+
+    def remove_leftovers(self) -> None:
+        """Removes what killed runs left, but for namespaces and folders."""
+
+    def run(self, folder: Path) -> ContextManager[None]:
+        """What all tests of a run share."""
+
+    def stage(self, folder: Path) -> ContextManager[Any]:
+        """What one test gets."""
+
+    def check_nothing_is_left(self, stage: Any) -> None:
+        """Fails if a test that passed left something behind, or did what none may."""
+
+    def summary(self) -> str:
+        """What the whole run showed beyond its tests: lines, or nothing."""
+
+    def keep_evidence(self, stage: Any, folder: Path) -> None:
+        """Writes what only the living stage knows into its folder."""
+
+    def how_to_enter(self, stage: Any) -> str:
+        """For a person who wants to look at a failed test."""
+
+    def shell(self, folder: Path) -> None:
+        """A stage and a shell, and no test."""
+
+    def last_words(self, folder: Path) -> list[str]:
+        """The lines of the evidence that are read first."""
+
+
+def find_tests(suite: Suite) -> list[Test]:
     """Every `test_*` function in tests/, files in alphabetical order, functions as they stand."""
     found = []
-    for path in sorted((LAB / "tests").glob("*.py")):
+    for path in sorted((suite.folder / "tests").glob("*.py")):
         module = importlib.import_module(f"tests.{path.stem}")
         for name, function in vars(module).items():
             if name.startswith("test_") and inspect.isfunction(function):
@@ -58,23 +92,31 @@ def chosen(tests: list[Test], names: list[str]) -> list[Test]:
     return [test for test in tests if not names or test.name in names or test.file in names]
 
 
-def main(arguments) -> int:
+def main(suite: Suite, doc: str) -> int:
+    arguments = parse(doc)
     try:
-        tests = chosen(find_tests(), arguments.names)
+        tests = chosen(find_tests(suite), arguments.names)
         if arguments.list:
             return list_tests(tests)
-        check_machine()
-        binary = find_binary()
-        tidy_up()
-        with workspace() as folder:
-            copied = copy_binary(binary, folder)
-            return shell(folder, copied) if arguments.shell else run_all(tests, folder, copied, arguments.keep)
+        suite.check_machine()
+        tidy_up(suite)
+        with workspace() as folder, suite.run(folder):
+            return open_shell(suite, folder) if arguments.shell else run_all(suite, tests, folder, arguments.keep)
     except Missing as missing:
-        print(f"lab: {missing}", file=sys.stderr)
+        print(f"{suite.name}: {missing}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nlab: interrupted; everything it made is gone", file=sys.stderr)
+        print(f"\n{suite.name}: interrupted; everything it made is gone", file=sys.stderr)
         return 130
+
+
+def parse(doc: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="tests to run; all of them by default")
+    parser.add_argument("--list", action="store_true", help="list the tests")
+    parser.add_argument("--shell", action="store_true", help="set everything up and open a shell; no test")
+    parser.add_argument("--keep", action="store_true", help="hold what a failed test ran in until Enter is pressed")
+    return parser.parse_args()
 
 
 def list_tests(tests: list[Test]) -> int:
@@ -84,12 +126,18 @@ def list_tests(tests: list[Test]) -> int:
     return 0
 
 
-def tidy_up() -> None:
+def tidy_up(suite: Suite) -> None:
     """Makes every way to end this run the same way, and removes what killed runs left."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    end_by_exception()
+    suite.remove_leftovers()
     if dead := remove_leftovers():
         print(f"removed what {dead} killed {'run' if dead == 1 else 'runs'} had left")
+
+
+def end_by_exception() -> None:
+    """Every signal that asks us to end is a KeyboardInterrupt: nothing is left undone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 @contextlib.contextmanager
@@ -105,27 +153,20 @@ def workspace():
         raise
     finally:
         unlock_run(lock)
-        shutil.rmtree(folder / "bin", ignore_errors=True)
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
 
 
-def copy_binary(binary: Path, folder: Path) -> Path:
-    """A relay that any user may run, and that stays the same while a build goes on."""
-    (folder / "bin").mkdir()
-    return Path(shutil.copy(binary, folder / "bin" / "culvert-relay"))
-
-
-def run_all(tests: list[Test], folder: Path, binary: Path, keep: bool) -> int:
+def run_all(suite: Suite, tests: list[Test], folder: Path, keep: bool) -> int:
     started = time.monotonic()
     width = max(len(test.name) for test in tests)
-    failed, emitted = [], Arithmetic()
+    failed = []
     for number, test in enumerate(tests, start=1):
         screen.begin(f"{number:2}/{len(tests)} {test.name:{width}}")
-        if not run_one(test, folder / test.name, binary, keep, emitted):
+        if not run_one(suite, test, folder / test.name, keep):
             failed.append(test.name)
     took = time.monotonic() - started
-    print(f"\n{emitted}\n")
+    print(f"\n{suite.summary()}")
     if failed:
         print(screen.red(f"{len(failed)} of {len(tests)} tests failed: {' '.join(failed)}") + f"  ({took:.0f} s)")
         print(f"evidence: {folder}")
@@ -134,41 +175,25 @@ def run_all(tests: list[Test], folder: Path, binary: Path, keep: bool) -> int:
     return 0
 
 
-def run_one(test: Test, folder: Path, binary: Path, keep: bool, emitted: Arithmetic) -> bool:
-    """Runs a test in a fresh lab, and checks all that its relays emitted. Its evidence stays only if it fails."""
+def run_one(suite: Suite, test: Test, folder: Path, keep: bool) -> bool:
+    """Runs a test on a fresh stage. Its evidence stays only if it fails."""
     folder.mkdir()
     started = time.monotonic()
     try:
-        with (
-            Lab(folder, binary) as lab,
-            recording(lab.relay_node, folder / "emitted.pcap") as recorder,
-            evidence(lab, keep),
-        ):
+        with suite.stage(folder) as stage, evidence(suite, stage, folder, keep):
             with no_longer_than(PATIENCE):
-                test.function(lab)
-            lab.check_nothing_is_left()
-            recorder.stop()
-        check_emitted(recorder, emitted)
+                test.function(stage)
+            suite.check_nothing_is_left(stage)
     except Missing:
         folder.rmdir()
         raise
     except Exception as error:
         screen.finish(screen.red("FAILED"), time.monotonic() - started)
-        print_evidence(folder, error)
+        print_evidence(suite, folder, error)
         return False
     screen.finish(screen.green("ok"), time.monotonic() - started, test.shows)
     shutil.rmtree(folder)
     return True
-
-
-def check_emitted(recorder: Recorder, emitted: Arithmetic) -> None:
-    """Has tshark go over what was recorded, and adds that to what the whole run emitted."""
-    if recorder.count == 0:
-        return
-    found = arithmetic.check(recorder.file)
-    emitted.add(found)
-    assert found.packets == recorder.count, f"tshark read {found.packets} packets, {recorder.count} were recorded"
-    assert not found.wrong, "\n".join(["the relay emitted what is wrong (emitted.pcap):", *found.wrong])
 
 
 @contextlib.contextmanager
@@ -187,18 +212,18 @@ def no_longer_than(seconds: int):
 
 
 @contextlib.contextmanager
-def evidence(lab: Lab, keep: bool):
+def evidence(suite: Suite, stage: Any, folder: Path, keep: bool):
     try:
         yield
     except Exception as error:
-        lab.keep_evidence()
+        suite.keep_evidence(stage, folder)
         if keep:
-            print(f"\n{error}\n{how_to_enter(lab)}\nPress Enter to tear it down.")
+            print(f"\n{error}\n{suite.how_to_enter(stage)}\nPress Enter to tear it down.")
             sys.stdin.readline()
         raise
 
 
-def print_evidence(folder: Path, error: Exception) -> None:
+def print_evidence(suite: Suite, folder: Path, error: Exception) -> None:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/tests/" in frame.filename]
     for frame in frames[-2:]:
         print(f"    {Path(frame.filename).name}:{frame.lineno}: {frame.line}")
@@ -207,27 +232,14 @@ def print_evidence(folder: Path, error: Exception) -> None:
     said = (str(error) or type(error).__name__).splitlines()
     for line in said[:20] + ["..."] * (len(said) > 20):
         print(f"    {line}")
-    for log in sorted(folder.glob("relay*/relay.log")):
-        print(f"    last words of {log.parent.name}:")
-        print("".join(f"      {line}\n" for line in log.read_text().splitlines()[-10:]), end="")
-    for metrics in sorted(folder.glob("relay*/metrics")):
-        lines = [line for line in metrics.read_text().splitlines() if "dropped_packets" in line and line[0] != "#"]
-        print("".join(f"      {line}\n" for line in lines), end="")
+    for line in suite.last_words(folder):
+        print(f"    {line}")
     print(f"    more in {folder}")
 
 
-def how_to_enter(lab: Lab) -> str:
-    example = lab.customers[0].lan.name
-    return f"{MAP}\nThe lab is up. Enter a node: ip netns exec {example} bash"
-
-
-def shell(folder: Path, binary: Path) -> int:
-    """The lab with a relay, for a person to look around in."""
+def open_shell(suite: Suite, folder: Path) -> int:
     inside = folder / "shell"
     inside.mkdir()
-    with Lab(inside, binary) as lab, lab.relay():
-        names = " ".join(node.name for node in lab.network.nodes)
-        print(f"{how_to_enter(lab)}\nnodes: {names}\nThis shell is in the relay's node; leave it to tear the lab down.")
-        subprocess.run(lab.relay_node.argv(os.environ.get("SHELL", "/bin/sh")))
+    suite.shell(inside)
     shutil.rmtree(inside)
     return 0

@@ -6,11 +6,12 @@ import time
 
 from . import packets, screen
 from .customer import LAN_HOST, Customer
-from .lab import Lab, Missing, check_machine, eventually, find_binary
+from .lab import Lab, Missing, eventually
 from .packets import Packet
 from .relay import Relay
-from .runner import copy_binary, tidy_up, workspace
+from .runner import tidy_up, workspace
 from .screen import bold, cyan, dim, green, red, yellow
+from .suite import LabSuite
 from .topology import BR, INTERNET, RELAY_SOURCE, RULE
 from .traffic import WEB_PORT, connect, finish_download, start_download, web_server
 from .wire import send_ipv6
@@ -37,13 +38,13 @@ spec:
 
 def main() -> int:
     try:
-        check_machine()
-        binary = find_binary()
-        tidy_up()
-        with workspace() as folder:
+        suite = LabSuite()
+        suite.check_machine()
+        tidy_up(suite)
+        with workspace() as folder, suite.run(folder):
             inside = folder / "demo"
             inside.mkdir()
-            code = tell(inside, copy_binary(binary, folder))
+            code = tell(inside, suite.binary)
             if code == 0:
                 shutil.rmtree(inside)
             return code
