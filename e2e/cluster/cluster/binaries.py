@@ -106,6 +106,7 @@ def go_version() -> str:
 
 def compile_module(module: Module, folder: Path) -> None:
     started = time.monotonic()
+    say(f"building {module.name}")
     packages = list(module.programs.values())
     total = len(go(module, "list", "-deps", *packages).splitlines())
     # Go names several programs after their packages, in a folder; a single one may have any name.
@@ -146,7 +147,6 @@ class Progress:
         self.ticker = threading.Thread(target=self.tick, daemon=True)
 
     def __enter__(self) -> "Progress":
-        say(self.title)
         self.ticker.start()
         return self
 

@@ -1,0 +1,1 @@
+"""The cluster's tests: each `test_*` function gets a namespace of its own."""
