@@ -7,7 +7,7 @@ FUZZ := --manifest-path relay/fuzz/Cargo.toml
 
 .PHONY: help
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: tools ## Build culvert-relay and culvertctl, optimized, into target/release
@@ -43,6 +43,15 @@ bench: build ## Instructions, allocations and times per packet, as a table and t
 .PHONY: fuzz
 fuzz: tools ## Fuzz packets, manifests, captures and Junos configurations, each for FUZZ_SECONDS (60)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) relay/fuzz/run
+
+.PHONY: cluster
+cluster: ## A real Kubernetes of two nodes with routers around it (root; Go; builds it once, ten minutes)
+	@scripts/install-tools cluster
+	e2e/cluster/run up
+
+.PHONY: cluster-down
+cluster-down: ## Remove what `make cluster` made, all of it
+	e2e/cluster/run down
 
 .PHONY: tools
 tools:
