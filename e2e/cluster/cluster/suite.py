@@ -45,11 +45,14 @@ class ClusterSuite:
     def stage(self, folder: Path) -> Scene:
         return Scene(self.cluster, folder.name)
 
-    def check_nothing_is_left(self, scene: Scene) -> None:
+    def check_afterwards(self, scene: Scene) -> None:
         """A test's pods go with its namespace; those of another namespace it may not have made."""
         others = [pod["metadata"]["name"] for pod in self.cluster.get("pods", "--all-namespaces")["items"]
                   if pod["metadata"]["namespace"] != scene.name]
         assert not others, f"pods are left: {others}"
+
+    def summary(self) -> str:
+        return ""
 
     def keep_evidence(self, scene: Scene, folder: Path) -> None:
         for what in ("pods", "events"):

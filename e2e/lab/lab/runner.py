@@ -48,7 +48,7 @@ class Suite(Protocol):
     def stage(self, folder: Path) -> ContextManager[Any]:
         """What one test gets."""
 
-    def check_nothing_is_left(self, stage: Any) -> None:
+    def check_afterwards(self, stage: Any) -> None:
         """Fails if a test that passed left something behind, or did what none may."""
 
     def summary(self) -> str:
@@ -183,7 +183,7 @@ def run_one(suite: Suite, test: Test, folder: Path, keep: bool) -> bool:
         with suite.stage(folder) as stage, evidence(suite, stage, folder, keep):
             with no_longer_than(PATIENCE):
                 test.function(stage)
-            suite.check_nothing_is_left(stage)
+            suite.check_afterwards(stage)
     except Missing:
         folder.rmdir()
         raise

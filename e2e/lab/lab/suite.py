@@ -41,7 +41,7 @@ class LabSuite:
         with Lab(folder, self.binary) as lab, recording(lab.relay_node, folder / "emitted.pcap") as self.recorder:
             yield lab
 
-    def check_nothing_is_left(self, lab: Lab) -> None:
+    def check_afterwards(self, lab: Lab) -> None:
         lab.check_nothing_is_left()
         self.recorder.stop()
         self.check_emitted()
