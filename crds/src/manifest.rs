@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mape::{DomainConfig, Fleet};
+use mape::DomainConfig;
 
 use files::Input;
 use scalar::shown;
@@ -27,7 +27,10 @@ mod walk;
 
 pub use error::Error;
 
-use crate::canonical::{self, Canonical};
+use crate::{
+    FleetConfig,
+    canonical::{self, Canonical},
+};
 
 /// All the domains of some files: sound each and together.
 #[derive(Debug, Clone)]
@@ -35,10 +38,13 @@ pub struct Loaded {
     /// The domains, in the order of the files and documents.
     pub domains: Vec<Manifest>,
     /// The same domains, compiled and checked together.
-    pub fleet: Fleet,
+    pub fleet: mape::Fleet,
+    /// The fleets, `BorderRelay` objects, in the order of the files and documents. What a relay forwards by does not depend
+    /// on them; a domain that names one of them is checked against what it allows.
+    pub fleets: Vec<Fleet>,
     /// SHA-256, in hex, of a canonical encoding of the domains: equal if and only if they say the same.
     pub hash: String,
-    /// The objects that are not for us: other API groups, and kinds of ours that no relay reads.
+    /// The objects that are not for us: those of other API groups.
     pub skipped: Vec<Skipped>,
 }
 
@@ -61,6 +67,15 @@ impl Manifest {
     fn canonical(&self) -> Canonical {
         Canonical::new(&self.config, &self.communities, self.local_preference)
     }
+}
+
+/// One `BorderRelay`, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleet {
+    /// What it means.
+    pub config: FleetConfig,
+    /// Where it is written.
+    pub source: Source,
 }
 
 /// A place in a file.
@@ -107,27 +122,29 @@ pub fn parse(name: impl AsRef<Path>, text: &str) -> Result<Loaded, Vec<Error>> {
 }
 
 fn load_inputs(inputs: &[Input], mut errors: Vec<Error>) -> Result<Loaded, Vec<Error>> {
-    let (mut drafts, mut skipped) = (Drafts::new(), Vec::new());
+    let (mut drafts, mut fleets, mut skipped) = (Drafts::new(), Vec::new(), Vec::new());
     for (at, input) in inputs.iter().enumerate() {
         let contents = document::read(input);
         drafts.extend(contents.drafts.into_iter().map(|draft| (at, draft)));
+        fleets.extend(contents.fleets);
         skipped.extend(contents.skipped);
         errors.extend(contents.errors);
     }
-    if drafts.is_empty() && errors.is_empty() {
+    if drafts.is_empty() && fleets.is_empty() && errors.is_empty() {
         errors.extend(inputs.first().map(|input| nothing_in(input, &skipped)));
     }
+    errors.extend(together::fleets(inputs, &drafts, &fleets));
     match together::compile(inputs, &mut drafts) {
-        Ok(fleet) if errors.is_empty() => Ok(finish(drafts, fleet, skipped)),
+        Ok(fleet) if errors.is_empty() => Ok(finish(drafts, fleet, fleets, skipped)),
         Ok(_) => Err(in_order(inputs, errors)),
         Err(more) => Err(in_order(inputs, errors.into_iter().chain(more).collect())),
     }
 }
 
-fn finish(drafts: Drafts, fleet: Fleet, skipped: Vec<Skipped>) -> Loaded {
+fn finish(drafts: Drafts, fleet: mape::Fleet, fleets: Vec<Fleet>, skipped: Vec<Skipped>) -> Loaded {
     let domains: Vec<Manifest> = drafts.into_iter().map(|(_, draft)| draft.manifest).collect();
     let hash = canonical::hash(domains.iter().map(Manifest::canonical));
-    Loaded { domains, fleet, hash, skipped }
+    Loaded { domains, fleet, fleets, hash, skipped }
 }
 
 /// Nothing to forward by is never what someone meant.
@@ -136,7 +153,7 @@ fn nothing_in(input: &Input, skipped: &[Skipped]) -> Error {
     let others: Vec<String> = first.map(|it| shown(&format!("{} {}", it.api_version, it.kind))).collect();
     let more = if skipped.len() > others.len() { ", ..." } else { "" };
     let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") + more };
-    let message = format!("no MapDomain in any file: found {found}");
+    let message = format!("no MapDomain or BorderRelay in any file: found {found}");
     Error { file: input.file.clone(), line: None, field: String::new(), message }
 }
 

@@ -76,8 +76,9 @@ pub use status::{FleetStatus, MapDomainStatus, RuleStatus};
 pub struct MapDomainSpec {
     /// The fleets (`BorderRelay` objects of this namespace) that serve the domain: one as a rule; several to move it
     /// from one fleet to another without loss, or for anycast.
+    // Atomic: merged by name, the default would stay beside what is applied later on the server's side.
     #[serde(default = "default_relay_refs")]
-    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "atomic"))]
     pub relay_refs: Vec<RelayRef>,
 
     /// The BR address: the IPv6 address to which CEs send their tunnel packets (RFC 7597 s.5.4; Junos

@@ -32,6 +32,9 @@ fn definition<K: CustomResourceExt>() -> Value {
     definition
 }
 
+/// A quantity, as Kubernetes' own generator writes it.
+pub(crate) const QUANTITY: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+
 /// Whole numbers lose their `.0`. Nothing is `nullable`: a field that says nothing is left out, and `kubectl explain` and
 /// CEL (`has`) know no other way.
 fn tidy(value: &mut Value) {
@@ -40,6 +43,10 @@ fn tidy(value: &mut Value) {
             // A property may have that name; the mark is a boolean.
             if fields.get("nullable").is_some_and(Value::is_boolean) {
                 fields.remove("nullable");
+            }
+            if fields.contains_key("x-kubernetes-int-or-string") && !fields.contains_key("pattern") {
+                fields.insert("pattern".to_owned(), json!(QUANTITY));
+                fields.insert("description".to_owned(), json!("A number, or one with a unit in quotes: 500m, 2, 1Gi."));
             }
             if let Some(Value::Array(words)) = fields.get_mut("enum") {
                 words.retain(|word| !word.is_null());

@@ -100,3 +100,15 @@ fn what_follows_from_a_file_does_not_depend_on_its_form() {
     let other = load(&[folder.write("three.yaml", EXAMPLE.replace("psidOffset: 4", "psidOffset: 6"))]).unwrap();
     assert_ne!(one.hash, other.hash);
 }
+
+/// What people start from is valid, together and alone, and the fleet allows the domain that it would serve.
+#[test]
+fn the_examples_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples");
+    let loaded = load(std::slice::from_ref(&folder)).unwrap();
+    assert_eq!((loaded.domains.len(), loaded.fleets.len()), (1, 2));
+    assert_eq!(loaded.domains[0].relay_refs, [loaded.fleets[1].config.name.name.clone()]);
+    for entry in fs::read_dir(folder).unwrap() {
+        load(&[entry.unwrap().path()]).unwrap();
+    }
+}

@@ -63,7 +63,12 @@ fn shown(case: &Path, loaded: &Loaded) -> Value {
         format!("{}: {} {} {:?}", relative(case, &place), skipped.api_version, skipped.kind, skipped.name)
     });
     let domains: Vec<Value> = loaded.domains.iter().map(domain).collect();
-    json!({"domains": domains, "skipped": skipped.collect::<Vec<_>>()})
+    let fleets = loaded.fleets.iter().map(|fleet| {
+        let place = format!("{}:{}", fleet.source.file.display(), fleet.source.line);
+        json!({"source": relative(case, &place), "config": format!("{:?}", fleet.config)})
+    });
+    let (fleets, skipped) = (fleets.collect::<Vec<_>>(), skipped.collect::<Vec<_>>());
+    json!({"domains": domains, "fleets": fleets, "skipped": skipped})
 }
 
 fn relative(case: &Path, text: &str) -> String {

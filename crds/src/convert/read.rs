@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, net::Ipv6Addr, ops::RangeInclusive};
 
+use kube::core::ObjectMeta;
 use mape::{DomainConfig, DomainName, Problem};
 
 use super::{read_options::options, read_rule::rule, read_text};
@@ -10,8 +11,9 @@ use crate::{MapDomain, map_domain::Version};
 /// The config and all that is wrong with it. Where a field could not be read the config has a stand-in, so that
 /// the others can still be checked; it is good for nothing else.
 pub(crate) fn read(domain: &MapDomain) -> (DomainConfig, Vec<Problem>) {
-    let mut reader = Reader { name: name_of(domain), problems: Vec::new() };
-    reader.names(domain);
+    let mut reader = Reader::new(&domain.metadata);
+    reader.names(&domain.metadata);
+    reader.relay_refs(domain);
     let spec = &domain.spec;
     let config = DomainConfig {
         name: reader.name.clone(),
@@ -27,33 +29,42 @@ pub(crate) fn read(domain: &MapDomain) -> (DomainConfig, Vec<Problem>) {
     (config, reader.problems)
 }
 
-fn name_of(domain: &MapDomain) -> DomainName {
-    let metadata = &domain.metadata;
+fn name_of(metadata: &ObjectMeta) -> DomainName {
     // An empty one is none, as for kubectl.
     let namespace = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
     DomainName { namespace: namespace.unwrap_or("default").to_owned(), name: metadata.name.clone().unwrap_or_default() }
 }
 
-/// One domain's fields as they are read, and what was wrong with them.
+/// One object's fields as they are read, and what was wrong with them.
 pub(super) struct Reader {
     name: DomainName,
     problems: Vec<Problem>,
 }
 
 impl Reader {
-    fn names(&mut self, domain: &MapDomain) {
+    pub(super) fn new(metadata: &ObjectMeta) -> Self {
+        Self { name: name_of(metadata), problems: Vec::new() }
+    }
+
+    pub(super) fn name(&self) -> &DomainName {
+        &self.name
+    }
+
+    pub(super) fn problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    pub(super) fn names(&mut self, metadata: &ObjectMeta) {
         let DomainName { namespace, name } = self.name.clone();
         let why = "Kubernetes has no other names (RFC 1123)";
-        if domain.metadata.name.is_none() {
-            self.refuse("metadata.name", "none", "a name", "a domain is known by its namespace and name");
+        if metadata.name.is_none() {
+            self.refuse("metadata.name", "none", "a name", "an object is known by its namespace and name");
         } else if !read_text::is_subdomain(&name) {
-            let allowed = "1 to 253 of a-z, 0-9, - and ., each part beginning and ending with a letter or digit";
-            self.refuse("metadata.name", quoted(&name), allowed, why);
+            self.refuse("metadata.name", quoted(&name), read_text::SUBDOMAIN, why);
         }
         if !read_text::is_label(&namespace) {
             self.refuse("metadata.namespace", quoted(&namespace), read_text::LABEL, why);
         }
-        self.relay_refs(domain);
     }
 
     fn relay_refs(&mut self, domain: &MapDomain) {
@@ -107,6 +118,20 @@ impl Reader {
         })
     }
 
+    /// Takes a number over if it is in `range`; the least of it if not.
+    pub(super) fn within<T: TryFrom<i64> + Default>(
+        &mut self,
+        field: impl Display,
+        number: i64,
+        range: RangeInclusive<i64>,
+        why: &str,
+    ) -> T {
+        if !range.contains(&number) {
+            self.refuse(field, number, format!("{} to {}", range.start(), range.end()), why);
+        }
+        T::try_from(number.clamp(*range.start(), *range.end())).unwrap_or_default()
+    }
+
     pub(super) fn refuse(
         &mut self,
         field: impl Display,
@@ -125,6 +150,6 @@ impl Reader {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("`{text}`")
 }

@@ -87,18 +87,7 @@ fn icmp(reader: &mut Reader, written: &Icmp) -> options::Icmp {
 
 /// Communities and local preference are the speaker's alone: checked here, as no relay will.
 fn advertise(reader: &mut Reader, written: &Advertise) -> options::Advertise {
-    if written.communities.len() > 32 {
-        let found = format!("{} of them", written.communities.len());
-        reader.refuse("spec.advertise.communities", found, "0 to 32", "one BGP message holds them all");
-    }
-    for (at, community) in written.communities.iter().enumerate() {
-        let field = format!("spec.advertise.communities[{at}]");
-        if let Some(first) = written.communities[..at].iter().position(|other| other == community) {
-            let why = format!("spec.advertise.communities[{first}] says it already");
-            reader.refuse(&field, format_args!("`{community}`"), "each community once", why);
-        }
-        reader.parsed(field, community, read_text::community, ());
-    }
+    communities(reader, "spec.advertise.communities", &written.communities);
     if let Some(preference) = written.local_preference {
         let why = "it has 32 bits (RFC 4271 s.5.1.5)";
         reader.number::<u32>("spec.advertise.localPreference", preference, 0..=4_294_967_295, why);
@@ -106,7 +95,24 @@ fn advertise(reader: &mut Reader, written: &Advertise) -> options::Advertise {
     options::Advertise { auto_route: toggle(written.auto_route), mape_prefixes: toggle(written.mape_prefixes) }
 }
 
-fn toggle(written: Toggle) -> options::Toggle {
+/// Communities of a domain or a peer.
+pub(super) fn communities(reader: &mut Reader, field: &str, written: &[String]) -> Vec<String> {
+    if written.len() > 32 {
+        let found = format!("{} of them", written.len());
+        reader.refuse(field, found, "0 to 32", "one BGP message holds them all");
+    }
+    for (at, community) in written.iter().enumerate() {
+        let path = format!("{field}[{at}]");
+        if let Some(first) = written[..at].iter().position(|other| other == community) {
+            let why = format!("{field}[{first}] says it already");
+            reader.refuse(&path, format_args!("`{community}`"), "each community once", why);
+        }
+        reader.parsed(path, community, read_text::community, ());
+    }
+    written.to_vec()
+}
+
+pub(super) fn toggle(written: Toggle) -> options::Toggle {
     match written {
         Toggle::Enabled => options::Toggle::Enabled,
         Toggle::Disabled => options::Toggle::Disabled,

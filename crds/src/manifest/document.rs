@@ -1,10 +1,10 @@
-//! A document as what it is: a domain, a list of objects, or something that is not for us.
+//! A document as what it is: a domain, a fleet, a list of objects, or something that is not for us.
 
 use mape::Problem;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Error, Manifest, Skipped, Source,
+    Error, Fleet, Manifest, Skipped, Source,
     blame::Blame,
     files::Input,
     scalar::shown,
@@ -12,12 +12,13 @@ use super::{
     tree::{Document, Fault, Node, Value},
     walk::{Finding, walk},
 };
-use crate::{GROUP, MapDomain, MapDomainSpec, VERSION, convert};
+use crate::{BorderRelay, GROUP, MapDomain, MapDomainSpec, VERSION, convert};
 
 /// Everything that was read from one input.
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) drafts: Vec<Draft>,
+    pub(super) fleets: Vec<Fleet>,
     pub(super) skipped: Vec<Skipped>,
     pub(super) errors: Vec<Error>,
 }
@@ -57,7 +58,7 @@ pub(super) fn read(input: &Input) -> Contents {
         is_empty &= reader.document(at, document);
     }
     if is_empty {
-        let message = "this file is empty: found no MapDomain; remove it if that is meant".to_owned();
+        let message = "this file is empty: found no MapDomain or BorderRelay; remove it if that is meant".to_owned();
         reader.contents.errors.push(Error { file: input.file.clone(), line: None, field: String::new(), message });
     }
     reader.contents
@@ -71,6 +72,7 @@ struct Reader<'i> {
 /// What an object is, by its `apiVersion` and `kind`.
 enum Identity {
     Domain,
+    Fleet,
     List,
     Foreign { api_version: String, kind: String },
 }
@@ -94,6 +96,7 @@ impl Reader<'_> {
     fn object(&mut self, node: &Node<'_>, place: Place) {
         match identify(node) {
             Ok(Identity::Domain) => self.domain(node, place),
+            Ok(Identity::Fleet) => self.fleet(node),
             Ok(Identity::List) => self.list(node, place),
             Ok(Identity::Foreign { api_version, kind }) => {
                 let name = node.get("metadata").and_then(|metadata| metadata.value.get("name"));
@@ -145,6 +148,26 @@ impl Reader<'_> {
         }
     }
 
+    fn fleet(&mut self, node: &Node<'_>) {
+        let (json, findings) = walk(node, schema::border_relay());
+        let mut blame = Blame::default();
+        for finding in findings {
+            blame.add(&finding.field);
+            self.error(finding);
+        }
+        let relay: BorderRelay = match serde_json::from_value(json) {
+            Ok(relay) => relay,
+            Err(_) if blame.is_some() => return,
+            Err(error) => return self.error(finding(node.line, "spec", &error.to_string())),
+        };
+        let (config, problems) = convert::read_fleet(&relay);
+        for problem in problems.into_iter().filter(|problem| !blame.covers(&problem.field)) {
+            let message = said(&problem);
+            self.error(Finding { line: node.line_of(&problem.field), field: problem.field, message });
+        }
+        self.contents.fleets.push(Fleet { config, source: self.source(node.line) });
+    }
+
     fn source(&self, line: usize) -> Source {
         Source { file: self.input.file.clone(), line }
     }
@@ -167,8 +190,13 @@ fn identify(node: &Node<'_>) -> Result<Identity, Finding> {
     match (text("apiVersion"), text("kind")) {
         // What else is wrong with these shows when they are compared with the schema.
         (None, Some("MapDomain")) => Ok(Identity::Domain),
+        (None, Some("BorderRelay")) => Ok(Identity::Fleet),
         (Some(version), None) if version == ours => Ok(Identity::Domain),
-        (None, _) => Err(finding(line("apiVersion"), "apiVersion", &format!("missing; of a MapDomain it is {ours}"))),
+        (None, _) => Err(finding(
+            line("apiVersion"),
+            "apiVersion",
+            &format!("missing; of a MapDomain or BorderRelay it is {ours}"),
+        )),
         (_, None) => Err(finding(line("kind"), "kind", "missing; it is required and has no default")),
         (Some("v1"), Some("List")) => Ok(Identity::List),
         (Some(version), Some(kind)) if version.split('/').next() != Some(GROUP) => {
@@ -179,9 +207,7 @@ fn identify(node: &Node<'_>) -> Result<Identity, Finding> {
         }
         (Some(_), Some("MapDomain")) => Ok(Identity::Domain),
         (Some(_), Some("MapDomainList" | "BorderRelayList")) => Ok(Identity::List),
-        (Some(version), Some(kind @ "BorderRelay")) => {
-            Ok(Identity::Foreign { api_version: version.to_owned(), kind: kind.to_owned() })
-        }
+        (Some(_), Some("BorderRelay")) => Ok(Identity::Fleet),
         (Some(_), Some(kind)) => {
             Err(finding(line("kind"), "kind", &format!("found `{}`, allowed MapDomain or BorderRelay", shown(kind))))
         }

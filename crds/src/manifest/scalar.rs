@@ -19,6 +19,10 @@ pub(super) fn read(kind: &Kind, text: &str, plain: bool) -> Result<Json, String>
         Kind::WordOrWhole { words } if words.iter().any(|word| word == text) => Ok(Json::from(text)),
         Kind::WordOrWhole { .. } if plain => whole(text).map(Json::from).map_err(|why| wrong(kind, text, why)),
         Kind::WordOrWhole { .. } => Err(quoted_number(kind, text)),
+        Kind::Quantity if plain && whole(text).is_ok() => {
+            whole(text).map(Json::from).map_err(|why| wrong(kind, text, why))
+        }
+        Kind::Quantity => string(text, plain, &[], false).map(Json::from),
         Kind::Bool => match text {
             "true" | "false" if plain => Ok(Json::from(text == "true")),
             _ => Err(wrong(kind, text, None)),
@@ -121,6 +125,7 @@ fn allowed(kind: &Kind) -> String {
         Kind::Text { words, .. } => list(words),
         Kind::Whole => "a whole number".to_owned(),
         Kind::WordOrWhole { words } => format!("{} or a whole number", words.join(", ")),
+        Kind::Quantity => "a quantity such as 500m, 2 or 1Gi".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::Any => "anything".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! What a `MapDomain` may look like: read off the very schema that the API server enforces, so that a file is judged
+//! What our objects may look like: read off the very schema that the API server enforces, so that a file is judged
 //! here as it would be there.
 
 use std::{collections::BTreeMap, sync::OnceLock};
@@ -7,12 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
+use crate::yaml::QUANTITY;
+
 /// What a value may be.
 #[derive(Debug)]
 pub(super) struct Schema {
     pub(super) kind: Kind,
-    /// Whether an empty value is as good as none: Kubernetes drops it if there is a default or it is `nullable`.
-    pub(super) may_be_null: bool,
 }
 
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(super) enum Kind {
     WordOrWhole {
         words: Vec<String>,
     },
+    /// `500m`, `1Gi`, `2`.
+    Quantity,
     Bool,
     /// Not ours to judge.
     Any,
@@ -38,29 +40,35 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) schema: Schema,
+    /// If not, an empty value is as good as none: Kubernetes drops it.
     pub(super) required: bool,
 }
 
 /// The schema of a whole `MapDomain`.
 pub(super) fn map_domain() -> &'static Schema {
     static SCHEMA: OnceLock<Schema> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let definition = crate::yaml::map_domain();
-        let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-        let field = |schema, required| Field { schema, required };
-        let text = || Schema { kind: Kind::Text { words: Vec::new(), is_time: false }, may_be_null: false };
-        // The status is the operator's and says nothing to a relay.
-        let status = Schema { kind: Kind::Any, may_be_null: true };
-        let fields = [
-            ("apiVersion", field(text(), true)),
-            ("kind", field(text(), true)),
-            ("metadata", field(metadata(), true)),
-            ("spec", field(Schema::read(spec), true)),
-            ("status", field(status, false)),
-        ];
-        let fields = fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect();
-        Schema { kind: Kind::Object(fields), may_be_null: false }
-    })
+    SCHEMA.get_or_init(|| whole(&crate::yaml::map_domain()))
+}
+
+/// The schema of a whole `BorderRelay`.
+pub(super) fn border_relay() -> &'static Schema {
+    static SCHEMA: OnceLock<Schema> = OnceLock::new();
+    SCHEMA.get_or_init(|| whole(&crate::yaml::border_relay()))
+}
+
+fn whole(definition: &Value) -> Schema {
+    let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let field = |schema, required| Field { schema, required };
+    let text = || Schema { kind: Kind::Text { words: Vec::new(), is_time: false } };
+    let fields = [
+        ("apiVersion", field(text(), true)),
+        ("kind", field(text(), true)),
+        ("metadata", field(metadata(), true)),
+        ("spec", field(Schema::read(spec), true)),
+        // It is the operator's and says nothing to a relay.
+        ("status", field(Schema { kind: Kind::Any }, false)),
+    ];
+    Schema { kind: Kind::Object(fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect()) }
 }
 
 /// Kubernetes' own part. It writes nulls there: `creationTimestamp: null` comes from `kubectl --dry-run`.
@@ -71,7 +79,6 @@ fn metadata() -> Schema {
     let mut metadata = Schema::read(schema.as_value());
     if let Kind::Object(fields) = &mut metadata.kind {
         for (name, field) in fields {
-            field.schema.may_be_null = true;
             field.required = name == "name";
         }
     }
@@ -81,8 +88,8 @@ fn metadata() -> Schema {
 impl Schema {
     fn read(schema: &Value) -> Self {
         let is_set = |key: &str| schema[key].as_bool() == Some(true);
-        let may_be_null = is_set("nullable") || schema.get("default").is_some();
         let kind = match schema["type"].as_str() {
+            _ if is_set("x-kubernetes-int-or-string") && schema["pattern"] == QUANTITY => Kind::Quantity,
             _ if is_set("x-kubernetes-int-or-string") => Kind::WordOrWhole { words: words_of_pattern(schema) },
             Some("object") => object(schema),
             Some("array") => Kind::List(Box::new(Self::read(&schema["items"]))),
@@ -91,7 +98,7 @@ impl Schema {
             Some("boolean") => Kind::Bool,
             _ => Kind::Any,
         };
-        Self { kind, may_be_null }
+        Self { kind }
     }
 }
 

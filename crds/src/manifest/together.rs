@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use mape::{DomainConfig, DomainName, Fleet, Problem};
 
 use super::{
-    Error, Source,
+    Error, Manifest, Source,
     document::{Draft, said},
     files::Input,
     tree::{self, Document},
 };
+use crate::{FleetConfig, manifest};
 
 /// Drafts with the number of their input.
 pub(super) type Drafts = Vec<(usize, Draft)>;
@@ -30,6 +31,36 @@ pub(super) fn compile(inputs: &[Input], drafts: &mut Drafts) -> Result<Fleet, Ve
     }
     errors.extend(locate(inputs, drafts, problems));
     Err(errors)
+}
+
+/// What is wrong between fleets, and between them and the domains that name them.
+pub(super) fn fleets(inputs: &[Input], drafts: &Drafts, fleets: &[manifest::Fleet]) -> Vec<Error> {
+    let mut errors = Vec::new();
+    for (at, fleet) in fleets.iter().enumerate() {
+        if let Some(first) = fleets[..at].iter().find(|other| other.config.name == fleet.config.name) {
+            let Source { file, line } = &first.source;
+            let why = format!("{}:{line} has that namespace and name", file.display());
+            let message = format!("found {}, allowed a name of its own: {why}", fleet.config.name);
+            let Source { file, line } = fleet.source.clone();
+            errors.push(Error { file, line: Some(line), field: "metadata.name".to_owned(), message });
+        }
+    }
+    let mut problems = Vec::new();
+    for (at, (_, draft)) in drafts.iter().enumerate() {
+        let refused = fleets.iter().filter(|fleet| serves(fleet, draft)).flat_map(|fleet| {
+            let FleetConfig { name, allowed, .. } = &fleet.config;
+            allowed.refuse(name, &draft.manifest.config)
+        });
+        problems.extend(refused.filter(|it| !draft.blame.covers(&it.field)).map(|problem| (at, problem)));
+    }
+    errors.extend(locate(inputs, drafts, problems));
+    errors
+}
+
+fn serves(fleet: &manifest::Fleet, draft: &Draft) -> bool {
+    let DomainName { namespace, name } = &fleet.config.name;
+    let Manifest { config, relay_refs, .. } = &draft.manifest;
+    config.name.namespace == *namespace && relay_refs.contains(name)
 }
 
 /// Takes out the drafts whose namespace and name another one before has.

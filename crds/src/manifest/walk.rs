@@ -65,7 +65,7 @@ impl<'n> Walk<'n> {
                 self.find_at(Step::Key(&entry.key), entry.line, message);
                 continue;
             };
-            if !(field.schema.may_be_null && entry.value.is_null()) {
+            if field.required || !entry.value.is_null() {
                 self.entry(entry, &field.schema, &mut object);
             }
         }

@@ -19,9 +19,10 @@ pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Answer, Failu
         Err(errors) => return refuse(&errors, args.output, out),
     };
     let domains: Vec<Domain<'_>> = loaded.domains.iter().map(|manifest| Domain::new(manifest, &loaded)).collect();
+    let fleets: Vec<Fleet<'_>> = loaded.fleets.iter().map(Fleet::new).collect();
     let printed = match args.output {
-        Output::Text => print(out, &domains, &loaded.skipped),
-        Output::Json => text::json(out, &Checked { domains: &domains, hash: &loaded.hash }),
+        Output::Text => print(out, &domains, &fleets, &loaded.skipped),
+        Output::Json => text::json(out, &Checked { domains: &domains, fleets: &fleets, hash: &loaded.hash }),
     };
     printed.map(|()| Answer::Yes).map_err(Failure::stdout)
 }
@@ -58,6 +59,7 @@ impl<'e> From<&'e Error> for Refused<'e> {
 #[derive(Serialize)]
 struct Checked<'l> {
     domains: &'l [Domain<'l>],
+    fleets: &'l [Fleet<'l>],
     /// What the relays report of the revision they forward by.
     hash: &'l str,
 }
@@ -71,6 +73,18 @@ struct Domain<'l> {
     line: u64,
     softwire_address: String,
     rules: Vec<Derived<'l>>,
+}
+
+/// A `BorderRelay`, in numbers.
+#[derive(Serialize)]
+struct Fleet<'l> {
+    namespace: &'l str,
+    name: &'l str,
+    file: String,
+    line: u64,
+    replicas: u16,
+    interfaces: u64,
+    peers: u64,
 }
 
 /// A rule, and the numbers that follow from it: those of a `MapDomain`'s status under the same names, and more.
@@ -104,6 +118,21 @@ impl<'l> Domain<'l> {
             line: manifest.source.line as u64,
             softwire_address: manifest.config.softwire_address.to_string(),
             rules: sound.into_iter().flat_map(mape::Domain::rules).map(Derived::new).collect(),
+        }
+    }
+}
+
+impl<'l> Fleet<'l> {
+    fn new(fleet: &'l manifest::Fleet) -> Self {
+        let config = &fleet.config;
+        Self {
+            namespace: &config.name.namespace,
+            name: &config.name.name,
+            file: fleet.source.file.display().to_string(),
+            line: fleet.source.line as u64,
+            replicas: config.replicas,
+            interfaces: config.interfaces.len() as u64,
+            peers: config.bgp.as_ref().map_or(0, |bgp| bgp.peers.len() as u64),
         }
     }
 }
@@ -157,15 +186,24 @@ const HEAD: [&str; 11] = [
     "END-USER-PREFIX",
 ];
 
-fn print(out: &mut dyn Write, domains: &[Domain<'_>], skipped: &[Skipped]) -> io::Result<()> {
+fn print(out: &mut dyn Write, domains: &[Domain<'_>], fleets: &[Fleet<'_>], skipped: &[Skipped]) -> io::Result<()> {
     let row = |domain| move |rule: &Derived<'_>| rule.row(domain);
     let rows: Vec<[String; 11]> = domains.iter().flat_map(|domain| domain.rules.iter().map(row(domain))).collect();
-    text::table(out, HEAD, &rows)?;
-    writeln!(out)?;
+    if !rows.is_empty() {
+        text::table(out, HEAD, &rows)?;
+        writeln!(out)?;
+    }
+    for Fleet { namespace, name, file, line, replicas, interfaces, peers } in fleets {
+        let [relays, interfaces, peers] =
+            [text::count(*replicas, "relay"), text::count(*interfaces, "interface"), text::count(*peers, "BGP peer")];
+        writeln!(out, "{file}:{line}: BorderRelay {namespace}/{name}: {relays}, {interfaces}, {peers}")?;
+    }
     for Skipped { source, kind, name, .. } in skipped {
         let (file, line, name) = (source.file.display(), source.line, name.as_deref().unwrap_or("without a name"));
-        writeln!(out, "{file}:{line}: skipped {kind} {name}: not a MapDomain")?;
+        writeln!(out, "{file}:{line}: skipped {kind} {name}: not of Culvert")?;
     }
-    let domains = text::count(domains.len() as u64, "domain");
-    writeln!(out, "{domains}, {}: valid", text::count(rows.len() as u64, "rule"))
+    let fleets =
+        if fleets.is_empty() { String::new() } else { ", ".to_owned() + &text::count(fleets.len() as u64, "fleet") };
+    let (domains, rules) = (text::count(domains.len() as u64, "domain"), text::count(rows.len() as u64, "rule"));
+    writeln!(out, "{domains}, {rules}{fleets}: valid")
 }

@@ -51,6 +51,31 @@ fn standard_input_folders_and_several_files_are_read() {
     }
 }
 
+/// A fleet is checked like a domain, and the domains that name it against what it allows.
+#[test]
+fn fleets_are_checked_too() {
+    let bench = Bench::new();
+    let fleet = include_str!("../../../../deploy/examples/fleet.yaml");
+    bench.write("fleet.yaml", fleet);
+    let ran = bench.run(&["check", "-f", "fleet.yaml", "seed.yaml"]);
+    let says =
+        "BorderRelay culvert-system/default: 2 relays, 1 interface, 0 BGP peers\n1 domain, 1 rule, 1 fleet: valid\n";
+    assert!(ran.stdout.ends_with(says), "{} {}", ran.stdout, ran.stderr);
+    let ran = bench.run(&["check", "-f", "fleet.yaml", "-o", "json"]);
+    let checked = json(&ran.stdout);
+    let fleet_read = &checked["fleets"][0];
+    assert_eq!((&fleet_read["name"], &fleet_read["replicas"]), (&"default".into(), &2.into()));
+
+    bench.write("fleet.yaml", fleet.replace("67.91.205.0/24", "67.91.204.0/24"));
+    let ran = bench.run(&["check", "-f", "fleet.yaml", "seed.yaml"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(
+        ran.stderr.contains("spec.rules[0].ipv4Prefix: found 67.91.205.0/24, allowed in 67.91.204.0/24"),
+        "{}",
+        ran.stderr
+    );
+}
+
 #[test]
 fn every_error_has_file_line_and_field_and_they_are_counted() {
     let bench = Bench::new();
