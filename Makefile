@@ -31,6 +31,10 @@ test: check build ## All tests: the quick part, the documentation's links, and t
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	e2e/lab/run
 
+.PHONY: api
+api: tools ## Compare a real API server with our checks, by cases and random specs (root, or KUBECONFIG)
+	e2e/api/run
+
 .PHONY: audit
 audit: ## Licences, banned crates and sources of everything we depend on
 	scripts/install-cargo-deny

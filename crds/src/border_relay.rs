@@ -7,7 +7,10 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cel::{of_each, validations};
+
 mod bgp;
+mod cel;
 mod dataplane;
 mod pod;
 mod status;
@@ -18,7 +21,6 @@ pub use pod::{Container, Drain, PodTemplate, PullPolicy, Rollout};
 pub use status::{BorderRelayStatus, RelayState, RelayStatus, RevisionStatus};
 
 /// What a fleet is: so many relays, their interfaces, whom they announce to, and what they may ever announce.
-#[expect(clippy::duplicated_attributes, reason = "every printer column has a type")]
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "culvert.dev",
@@ -29,6 +31,7 @@ pub use status::{BorderRelayStatus, RelayState, RelayStatus, RevisionStatus};
     category = "culvert",
     status = "BorderRelayStatus",
     derive = "PartialEq",
+    validation = cel::root(),
     doc = "A fleet of MAP-E border relays: stateless pods that serve every MapDomain whose relayRefs name it.",
     scale(
         spec_replicas_path = ".spec.replicas",
@@ -88,6 +91,7 @@ pub use status::{BorderRelayStatus, RelayState, RelayStatus, RevisionStatus};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = validations(&cel::SPEC)))]
 pub struct BorderRelaySpec {
     /// How many relays there are: what `kubectl scale` and autoscalers set. Routers spread traffic over them by ECMP, so
     /// no more than `bgp.expectedMaxPaths` are of use.
@@ -130,11 +134,11 @@ fn default_replicas() -> i64 {
 #[serde(rename_all = "camelCase")]
 pub struct Allowed {
     /// The IPv4 prefixes in which every rule's `ipv4Prefix` must lie. Their host bits are zero.
-    #[schemars(length(min = 1, max = 256), inner(length(min = 9, max = 18)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 256), inner(length(min = 9, max = 18)), transform = of_each(&cel::ALLOWED_IPV4), extend("x-kubernetes-list-type" = "set"))]
     pub ipv4_prefixes: Vec<String>,
 
     /// The IPv6 prefixes in which every domain's `softwireAddress` must lie, and its rules' `mapePrefix` where that is
     /// announced too. Their host bits are zero. Write them in quotes: YAML gives colons a meaning.
-    #[schemars(length(min = 1, max = 256), inner(length(min = 4, max = 49)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 256), inner(length(min = 4, max = 49)), transform = of_each(&cel::ALLOWED_SOFTWIRE), extend("x-kubernetes-list-type" = "set"))]
     pub softwire_prefixes: Vec<String>,
 }

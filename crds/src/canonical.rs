@@ -52,12 +52,14 @@ impl Canonical {
 pub(crate) fn hash(domains: impl Iterator<Item = Canonical>) -> String {
     let mut domains: Vec<Canonical> = domains.collect();
     domains.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    let mut sha = Sha(Sha256::new());
+    let (mut sha, mut line) = (Sha256::new(), Vec::new());
     for domain in domains {
-        let line = Canonical { created: 0, ..domain }.write(&mut sha);
-        line.expect("plain data has a JSON form, and a hash takes all of it");
+        line.clear();
+        let written = Canonical { created: 0, ..domain }.write(&mut line);
+        written.expect("plain data has a JSON form, and memory takes all of it");
+        sha.update(&line);
     }
-    hex(&sha.0.finalize())
+    hex(&sha.finalize())
 }
 
 /// SHA-256 of bytes, in hex.
@@ -70,17 +72,4 @@ fn hex(digest: &[u8]) -> String {
         write!(hex, "{byte:02x}").expect("a string takes all");
         hex
     })
-}
-
-struct Sha(Sha256);
-
-impl io::Write for Sha {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

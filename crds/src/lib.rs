@@ -13,6 +13,7 @@
 
 pub mod border_relay;
 mod canonical;
+mod cel;
 pub mod convert;
 pub mod fleet;
 pub mod manifest;

@@ -7,6 +7,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cel::{LABEL, validations};
+
+mod cel;
 mod options;
 mod rule;
 mod status;
@@ -73,23 +76,25 @@ pub use status::{FleetStatus, MapDomainStatus, RuleStatus};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = validations(&cel::SPEC)))]
 pub struct MapDomainSpec {
     /// The fleets (`BorderRelay` objects of this namespace) that serve the domain: one as a rule; several to move it
     /// from one fleet to another without loss, or for anycast.
     // Atomic: merged by name, the default would stay beside what is applied later on the server's side.
     #[serde(default = "default_relay_refs")]
-    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = validations(&cel::RELAY_REFS)))]
     pub relay_refs: Vec<RelayRef>,
 
     /// The BR address: the IPv6 address to which CEs send their tunnel packets (RFC 7597 s.5.4; Junos
     /// `softwire-address`). Several domains may share one. Write it in quotes: YAML gives colons a meaning.
-    #[schemars(length(min = 2, max = 45))]
+    #[schemars(length(min = 2, max = 45), extend("x-kubernetes-validations" = validations(&cel::SOFTWIRE_ADDRESS)))]
     pub softwire_address: String,
 
     /// How a CE's address ends. `RFC7597`: 16 zero bits, IPv4 address, PSID. `Draft03`: the older layout of
     /// draft-ietf-softwire-map-03 (8 zero bits, IPv4 address, PSID, 8 zero bits; Junos `version-03`), which all
     /// lines in Japan use. CEs compute their addresses by it, so it can never be changed.
     #[serde(default)]
+    #[schemars(extend("x-kubernetes-validations" = validations(&cel::VERSION)))]
     pub version: Version,
 
     /// The mapping rules: where several match, the longest IPv4 prefix wins.
@@ -148,7 +153,7 @@ pub(crate) fn default_relay_refs() -> Vec<RelayRef> {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct RelayRef {
     /// The name of a `BorderRelay` in the same namespace.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
     pub name: String,
 }
 

@@ -44,10 +44,11 @@ pub const INDEX: &str = "index.json";
 /// ConfigMap may have and far below the 1.5 MiB of etcd.
 pub const CHUNK_BYTES: usize = 700_000;
 
-/// As many chunks as there may be: 1,048,576 rules, which is what [`mape::Fleet`] takes, need less.
+/// As many chunks as there may be: 1,048,576 rules, which is what [`mape::Fleet`] takes, need 13 if they are numbered as
+/// people number them (`cargo run --release -p crds --example revision_size`).
 pub const MAX_CHUNKS: usize = 64;
 
-/// As many bytes as the domains may have, unpacked: 1,048,576 rules, each as long as can be. A reader goes no further.
+/// As many bytes as the domains may have, unpacked: twice what 1,048,576 ordinary rules have. A reader goes no further.
 pub const MAX_BYTES: u64 = 256 << 20;
 
 /// Files by name.

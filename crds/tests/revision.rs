@@ -214,14 +214,14 @@ fn packed_domains_that_end_early_or_never_are_refused() {
     assert_eq!(read(&whole, long), Error::WrongLength { promised: long as u64, found: line.len() as u64 });
 }
 
-/// 600 MB of zeros in half a megabyte: the reader stops one byte behind what was promised.
+/// 64 MB of zeros in 64 KB: the reader stops one byte behind what was promised.
 #[test]
 fn a_decompression_bomb_does_not_go_off() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![0; 1 << 20];
-    (0..600).for_each(|_| gzip.write_all(&zeros).unwrap());
+    (0..64).for_each(|_| gzip.write_all(&zeros).unwrap());
     let bomb = gzip.finish().unwrap();
-    assert!(bomb.len() < CHUNK_BYTES);
+    assert!(bomb.len() < 70_000);
     let error = decode(&vouched(&bomb, 1000, "0".repeat(64))).unwrap_err();
     assert_eq!(error, Error::WrongLength { promised: 1000, found: 1001 });
 }

@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::map_domain::Toggle;
+use super::cel;
+use crate::{
+    cel::{COMMUNITY, COMMUNITY_RULES, LABEL, SUBDOMAIN, of_each, validations},
+    map_domain::Toggle,
+};
 
 /// How the fleet announces its prefixes.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = validations(&cel::BGP)))]
 pub struct Bgp {
     /// The autonomous system of the relays, 1 to 4294967294 without 23456 and 65535 (RFC 6793, RFC 7300).
     #[serde(rename = "localASN")]
-    #[schemars(range(min = 1, max = 4_294_967_294_u32))]
+    #[schemars(range(min = 1, max = 4_294_967_294_u32), extend("x-kubernetes-validations" = validations(&cel::ASN)))]
     pub local_asn: i64,
 
     /// How a relay gets a router ID of its own. `PodHash`: from a hash of its pod's name. `FromIPv4Side`: its address on
@@ -40,14 +45,15 @@ pub struct Bgp {
 /// A router that the fleet announces to.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = validations(&cel::PEER)))]
 pub struct BgpPeer {
     /// What logs, metrics and `kubectl` call it.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
     pub name: String,
 
     /// The router's address. Left out, `interface` says where the router is, and it calls the relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 45))]
+    #[schemars(length(min = 2, max = 45), extend("x-kubernetes-validations" = validations(&cel::ADDRESS)))]
     pub address: Option<String>,
 
     /// Which of `dataplane.interfaces` leads to it. Needed without an `address` (an unnumbered session, over IPv6
@@ -58,7 +64,7 @@ pub struct BgpPeer {
 
     /// The router's autonomous system: `localASN` for internal BGP.
     #[serde(rename = "peerASN")]
-    #[schemars(range(min = 1, max = 4_294_967_294_u32))]
+    #[schemars(range(min = 1, max = 4_294_967_294_u32), extend("x-kubernetes-validations" = validations(&cel::ASN)))]
     pub peer_asn: i64,
 
     /// The TCP port that the router listens on.
@@ -108,7 +114,7 @@ pub struct BgpPeer {
     /// BGP communities on everything announced to this router, beside those of the domains: `64512:200` (RFC 1997) or
     /// `4200000000:1:2` (large, RFC 8092).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 3, max = 32)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 32), inner(length(min = 3, max = 32), regex(pattern = COMMUNITY)), transform = of_each(&COMMUNITY_RULES), extend("x-kubernetes-list-type" = "set"))]
     pub communities: Vec<String>,
 
     /// How often `localASN` stands in the AS path beyond the once that it has to: the more, the less the router likes the
@@ -166,11 +172,11 @@ impl Default for Bfd {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct SecretKeyRef {
     /// The name of a Secret in the fleet's namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
     pub name: String,
     /// Which of its keys.
     #[serde(default = "default_key")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
 

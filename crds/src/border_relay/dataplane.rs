@@ -3,13 +3,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cel;
+use crate::cel::{of_each, validations};
+
 /// Where packets come in and go out.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Dataplane {
     /// The interfaces that carry customers' traffic; together they have an IPv4 and an IPv6 side. The pod's own network
     /// is none of them: it carries the API, metrics and probes only.
-    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "x-kubernetes-validations" = validations(&cel::INTERFACES)))]
     pub interfaces: Vec<Interface>,
 
     /// How many queues a relay's TUN has, and threads that serve them. Left out, one for each CPU that the pod may use.
@@ -27,6 +30,7 @@ pub struct Dataplane {
 /// An interface that carries customers' traffic.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = validations(&cel::INTERFACE)))]
 pub struct Interface {
     /// What it is called in the pod: `net1`.
     #[schemars(length(min = 1, max = 15), regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"))]
@@ -40,8 +44,10 @@ pub struct Interface {
     /// The NetworkAttachmentDefinition that makes it, on a segment that the relay shares with a router: `NAME` in the
     /// fleet's namespace, or `NAMESPACE/NAME`. An SR-IOV virtual function, `host-device` and `macvlan` are common.
     #[schemars(
-        length(min = 1, max = 317),
-        regex(pattern = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+        length(min = 1, max = 253),
+        regex(
+            pattern = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+        )
     )]
     pub network: String,
 
@@ -56,8 +62,8 @@ pub struct Interface {
     #[serde(default = "from_peers")]
     #[schemars(
         length(min = 1, max = 16),
-        inner(length(min = 2, max = 45)),
-        extend("x-kubernetes-list-type" = "atomic")
+        inner(length(min = 2, max = 45)), transform = of_each(&cel::NEXT_HOP),
+        extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = validations(&cel::NEXT_HOPS))
     )]
     pub next_hops: Vec<String>,
 }

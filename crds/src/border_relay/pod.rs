@@ -8,6 +8,8 @@ use k8s_openapi::api::core::v1::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cel::SUBDOMAIN;
+
 /// How a relay takes its leave.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
@@ -62,7 +64,7 @@ pub struct PodTemplate {
 
     /// The relay's image. Left out, the one that belongs to the operator: name one to try a version on one fleet first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^\S+$"))]
     pub image: Option<String>,
 
     /// When nodes fetch the images.
@@ -104,7 +106,7 @@ pub struct PodTemplate {
 
     /// The PriorityClass of the pods: what is evicted or waits when a node is full.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
     pub priority_class_name: Option<String>,
 
     /// How long a pod may take to stop, in seconds: `drain` and 5 seconds must fit.
@@ -138,7 +140,7 @@ impl Default for PodTemplate {
 pub struct Container {
     /// Its image. Left out, the one that belongs to the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^\S+$"))]
     pub image: Option<String>,
 
     /// Its CPU and memory.

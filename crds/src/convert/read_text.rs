@@ -80,12 +80,17 @@ pub(super) fn ipv4_prefix(text: &str) -> Result<Ipv4Net, Complaint> {
 }
 
 pub(super) fn ipv6_prefix(text: &str) -> Result<Ipv6Net, Complaint> {
+    let read: Option<Ipv6Net> = prefix(text, Ipv6Net::new);
+    let is_mapped = |net: &Ipv6Net| net.addr().to_ipv4_mapped().is_some();
     let why = || match text {
         _ if is::<Ipv4Net>(text) => "that is an IPv4 prefix",
         _ if is::<Ipv6Addr>(text) => "its length is missing",
+        // The API server takes none either.
+        _ if read.as_ref().is_some_and(is_mapped) => "those are IPv4 addresses (RFC 4291 s.2.5.5.2)",
         _ => "it cannot be read as one",
     };
-    prefix(text, Ipv6Net::new).ok_or_else(|| Complaint { allowed: "an IPv6 prefix such as 2001:db8::/32", why: why() })
+    read.filter(|net| !is_mapped(net))
+        .ok_or_else(|| Complaint { allowed: "an IPv6 prefix such as 2001:db8::/32", why: why() })
 }
 
 /// An address and a length, both without zeros in front: some read those as octal, and Kubernetes not at all.

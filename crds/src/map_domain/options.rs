@@ -3,6 +3,9 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::cel;
+use crate::cel::{COMMUNITY, COMMUNITY_RULES, of_each, validations};
+
 /// Packet sizes.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(default)]
@@ -181,7 +184,7 @@ pub struct Icmp {
     /// The source address of ICMPv4 errors: what the relay is called in a traceroute.
     /// Left out, it is the address of the relay's IPv4 side.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 7, max = 15))]
+    #[schemars(length(min = 7, max = 15), extend("x-kubernetes-validations" = validations(&cel::IPV4_SOURCE)))]
     pub ipv4_source: Option<String>,
 }
 
@@ -216,7 +219,7 @@ pub struct Advertise {
     pub mape_prefixes: Toggle,
     /// BGP communities on the announcements: `64512:200` (RFC 1997) or `4200000000:1:2` (large, RFC 8092).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 3, max = 32)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 32), inner(length(min = 3, max = 32), regex(pattern = COMMUNITY)), transform = of_each(&COMMUNITY_RULES), extend("x-kubernetes-list-type" = "set"))]
     pub communities: Vec<String>,
     /// BGP local preference of the announcements. Left out, the router's own default holds.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,20 +3,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cel;
+use crate::cel::{LABEL, validations};
+
 /// One mapping rule (RFC 7597 s.5.2), Basic and Forwarding in one.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = validations(&cel::RULE)))]
 pub struct MapRule {
     /// The rule's name, unique in the domain: what logs, metrics and `culvertctl` call it.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL))]
     pub name: String,
 
     /// The Rule IPv4 prefix, /8 to /32: the public addresses that the rule shares out. Its host bits are zero.
-    #[schemars(length(min = 9, max = 18))]
+    #[schemars(length(min = 9, max = 18), extend("x-kubernetes-validations" = validations(&cel::IPV4_PREFIX)))]
     pub ipv4_prefix: String,
 
     /// The Rule IPv6 prefix: where the CEs' End-user prefixes lie. Its host bits are zero. Write it in quotes.
-    #[schemars(length(min = 4, max = 49))]
+    #[schemars(length(min = 4, max = 49), extend("x-kubernetes-validations" = validations(&cel::MAPE_PREFIX)))]
     pub mape_prefix: String,
 
     /// How many bits of a CE's End-user prefix, behind the Rule IPv6 prefix, carry the rest of its IPv4 address and
