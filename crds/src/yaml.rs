@@ -1,4 +1,4 @@
-//! The `CustomResourceDefinition` as text: what is committed under `crds/yaml` and shipped in the chart.
+//! The `CustomResourceDefinition` as text: what is committed under `crds/yaml`, and in the chart `culvert-crds`.
 
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
@@ -11,7 +11,25 @@ pub const REGENERATE: &str = "cargo run -p crds --example generate";
 /// Each file under `crds/yaml`, with its text.
 #[must_use]
 pub fn files() -> Vec<(&'static str, String)> {
-    vec![("borderrelays.culvert.dev.yaml", text(&border_relay())), ("mapdomains.culvert.dev.yaml", text(&map_domain()))]
+    definitions().map(|(name, definition)| (name, text(&definition))).into()
+}
+
+/// Each file under `charts/culvert-crds/templates`, with its text.
+///
+/// Helm keeps them when the chart is uninstalled: without its type, every object of it would go, and every fleet with them.
+#[must_use]
+pub fn chart_files() -> Vec<(&'static str, String)> {
+    definitions()
+        .map(|(name, mut definition)| {
+            definition["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
+            definition["metadata"]["labels"] = json!({ "app.kubernetes.io/part-of": "culvert" });
+            (name, text(&definition))
+        })
+        .into()
+}
+
+fn definitions() -> [(&'static str, Value); 2] {
+    [("borderrelays.culvert.dev.yaml", border_relay()), ("mapdomains.culvert.dev.yaml", map_domain())]
 }
 
 /// The definition of `MapDomain`, as Kubernetes takes it.
