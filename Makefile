@@ -48,6 +48,10 @@ bench: build ## Instructions, allocations and times per packet, as a table and t
 fuzz: tools ## Fuzz packets, manifests, captures and Junos configurations, each for FUZZ_SECONDS (60)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) relay/fuzz/run
 
+.PHONY: images
+images: tools ## Build the images into target/images, with buildah, podman or docker (a static build of its own: minutes)
+	deploy/images/build
+
 .PHONY: cluster
 cluster: ## A real Kubernetes of two nodes with routers around it (root; Go; builds it once, ten minutes)
 	@scripts/install-tools cluster
