@@ -108,7 +108,8 @@ fn the_examples_are_valid() {
     let loaded = load(std::slice::from_ref(&folder)).unwrap();
     assert_eq!((loaded.domains.len(), loaded.fleets.len()), (1, 2));
     assert_eq!(loaded.domains[0].relay_refs, [loaded.fleets[1].config.name.name.clone()]);
-    for entry in fs::read_dir(folder).unwrap() {
-        load(&[entry.unwrap().path()]).unwrap();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for manifest in files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
+        load(&[manifest]).unwrap();
     }
 }
