@@ -27,8 +27,10 @@ check: tools ## The quick part of the tests: format, lints, unit and property te
 	$(CARGO) test $(FUZZ) --target-dir target --locked
 
 .PHONY: test
-test: check build ## All tests: the quick part, the documentation's links, and the lab with real programs (root)
+test: check build images ## All tests: the quick part, the documentation's links, what is installed, and the lab (root)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	@scripts/install-tools cluster
+	e2e/install/test
 	e2e/lab/run
 
 .PHONY: api

@@ -19,7 +19,10 @@ fn so_are_the_templates_of_the_chart() {
 fn helm_finds_nothing_to_replace_in_them() {
     for (name, text) in yaml::chart_files() {
         assert!(!text.contains("{{"), "{name} has `{{{{`: Helm would read it as a template");
-        assert!(text.contains("helm.sh/resource-policy: keep"), "{name} would go with the chart, and all its objects too");
+        assert!(
+            text.contains("helm.sh/resource-policy: keep"),
+            "{name} would go with the chart, and all its objects too"
+        );
     }
 }
 

@@ -1,0 +1,159 @@
+"""The charts: what Helm makes of them, and what the API server says to that."""
+
+import re
+import subprocess
+
+from install.helm import CRDS, CULVERT, HELMS, NAMESPACE, VALUES, render, try_render, workspace_version
+from install.suite import Stage
+from lab.lab import REPOSITORY
+
+TYPES = ("borderrelays.culvert.dev", "mapdomains.culvert.dev")
+
+
+def test_lint(stage: Stage):
+    """both Helms find nothing to complain of in both charts"""
+    for helm in HELMS:
+        said = stage.server.must(helm, "lint", "--strict", CRDS, CULVERT)
+        assert "2 chart(s) linted, 0 chart(s) failed" in said, said
+
+
+def test_documentation(_stage: Stage):
+    """the table of values and the schema say what values.yaml says; the versions are the workspace's"""
+    done = subprocess.run([REPOSITORY / "charts" / "describe", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for chart in (CRDS, CULVERT):
+        text = (REPOSITORY / chart / "Chart.yaml").read_text()
+        found = re.findall(r"^(?:version|appVersion): (\S+)$", text, re.MULTILINE)
+        assert found == [workspace_version()] * 2, f"{chart}: {found}"
+
+
+def test_the_api_server_takes_every_rendering(stage: Stage):
+    """no refusal, no warning, no unknown field; both Helms say the same; the operator's pods pass Pod Security's `restricted`"""
+    for name, values in VALUES.items():
+        one, other = (without_birth(accepted(stage, values, helm)) for helm in HELMS)
+        assert one == other, name
+        assert {"Deployment", "PodDisruptionBudget", "Service"} <= {thing["kind"] for thing in one}, name
+    # A warning is seen: this pod is not `restricted`.
+    weaker = render(stage.server, "helm").replace("runAsNonRoot: true", "runAsNonRoot: false")
+    done = stage.server.judge("-f", "-", stdin=weaker)
+    assert done.returncode != 0 and 'would violate PodSecurity "restricted' in done.stderr, done.stderr
+
+
+def test_values_reach_the_pods(stage: Stage):
+    """images, environment, placement: what the values say is what the deployment has"""
+    usual = deployment(accepted(stage, VALUES["default"]))
+    container = usual["containers"][0]
+    version = workspace_version()
+    assert container["image"] == f"localhost/culvert-operator:{version}"
+    assert environment(container)["CULVERT_RELAY_IMAGE"] == f"localhost/culvert-relay:{version}"
+    assert environment(container)["CULVERT_API_SERVER_PORTS"] == "443,6443"
+    assert not {"OTEL_EXPORTER_OTLP_ENDPOINT", "CULVERT_NAMESPACES"} & set(environment(container))
+    assert [spread["topologyKey"] for spread in usual["topologySpreadConstraints"]] == [
+        "kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+
+    other = deployment(accepted(stage, VALUES["everything"]))
+    container = other["containers"][0]
+    assert container["image"] == "registry.example.com:5000/culvert/op:v1"
+    assert {
+        "CULVERT_RELAY_IMAGE": "registry.example.com:5000/culvert/re@sha256:" + "0123456789abcdef" * 4,
+        "CULVERT_NAMESPACES": "fleets-a,fleets-b",
+        "CULVERT_RELAY_PRIORITY_CLASS": "network",
+        "CULVERT_API_SERVER_PORTS": "8443",
+        "CULVERT_METRICS_ADDRESS": "[::]:9999",
+        "CULVERT_LOG_FORMAT": "text",
+        "CULVERT_LOG_LEVEL": "debug",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.monitoring:4317",
+        "OTEL_SERVICE_NAME": "culvert",
+    }.items() <= environment(container).items()
+    assert container["ports"][0]["containerPort"] == 9999
+    assert other["serviceAccountName"] == "robot" and other["imagePullSecrets"] == [{"name": "registry"}]
+    assert other["priorityClassName"] == "system-node-critical"
+    assert other["nodeSelector"] == {"kubernetes.io/os": "linux", "example.com/control": "yes"}
+    spread = other["topologySpreadConstraints"]
+    assert [entry["topologyKey"] for entry in spread] == ["rack"]
+    assert spread[0]["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] == "culvert-operator"
+
+
+def test_wrong_values(stage: Stage):
+    """a wrong value is refused, by its name, by both Helms"""
+    for helm in HELMS:
+        for setting, *words in (
+            ("replica=2", "replica"),
+            ("replicas=two", "replicas"),
+            ("replicas=-1", "replicas"),
+            ("images.relay.tags=v1", "relay", "tags"),
+            ("images.relay.digest=sha256:12", "relay", "digest"),
+            ("images.registry=https://registry.example.com", "registry"),
+            ("images.pullPolicy=Sometimes", "pullPolicy"),
+            ("watchNamespaces={Fleets}", "watchNamespaces"),
+            ("log.format=xml", "format"),
+            ("otlp.endpoint=collector:4317", "endpoint"),
+            ("metrics.port=80", "port"),
+            ("relays.apiServerPorts={x}", "apiServerPorts"),
+            ("resources.limit.cpu=1", "resources", "limit"),
+            ("serviceAccount.create=false", "serviceAccount.name"),
+        ):
+            done = try_render(stage.server, helm, "--set", setting)
+            assert done.returncode != 0, f"{helm} takes {setting}"
+            assert all(word in done.stderr for word in words), f"{helm} {setting}: {done.stderr}"
+
+
+def test_install_and_remove(stage: Stage):
+    """both Helms install, upgrade and remove; the types and their objects outlive it; the notes tell the next command"""
+    server = stage.server
+    for helm in HELMS:
+        said = server.must(helm, "install", "culvert", CULVERT, "--namespace", NAMESPACE, "--create-namespace")
+        assert "The types are missing" in said and "helm install culvert-crds" in said, said
+        server.must(helm, "uninstall", "culvert", "--namespace", NAMESPACE)
+
+        said = server.must(helm, "install", "culvert-crds", CRDS, "--namespace", NAMESPACE)
+        assert f"helm install culvert charts/culvert --namespace {NAMESPACE}" in said, said
+        server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *(f"crd/{name}" for name in TYPES))
+        said = server.must(helm, "install", "culvert", CULVERT, "--namespace", NAMESPACE)
+        assert "types are missing" not in said, said
+        for command in ("kubectl label namespace culvert-system", "kubectl apply -f deploy/examples/cluster/"):
+            assert command in said, said
+
+        server.make_namespace("culvert-system")
+        server.kubectl("apply", "-f", "deploy/examples/isp-a.yaml")
+        server.must(helm, "upgrade", "culvert", CULVERT, "--namespace", NAMESPACE, "--set", "replicas=3")
+        found = server.kubectl("get", "deployment", "--namespace", NAMESPACE, "-o", "jsonpath={.items[*].spec.replicas}")
+        assert found == "3"
+        for release in ("culvert", "culvert-crds"):
+            server.must(helm, "uninstall", release, "--namespace", NAMESPACE)
+        assert server.kubectl("get", "deployment,clusterrole,serviceaccount,role", "--all-namespaces", "-o", "name",
+                              "-l", "app.kubernetes.io/part-of=culvert") == ""
+        kept = server.kubectl("get", "crd", "-o", "name", "-l", "app.kubernetes.io/part-of=culvert").split()
+        assert kept == [f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in TYPES], kept
+        assert server.kubectl("get", "mapdomains", "--namespace", "culvert-system", "-o", "name").strip()
+        # The same release takes them over again.
+        server.must(helm, "install", "culvert-crds", CRDS, "--namespace", NAMESPACE)
+        server.must(helm, "uninstall", "culvert-crds", "--namespace", NAMESPACE)
+        server.kubectl("delete", "crd", *TYPES)
+
+
+def accepted(stage: Stage, values: str, helm: str = "helm") -> list[dict]:
+    """The objects. The namespaces that the values name exist; the operator's is `restricted`."""
+    stage.server.make_namespace(NAMESPACE, "restricted")
+    for fleets in ("fleets-a", "fleets-b"):
+        stage.server.make_namespace(fleets)
+    return stage.server.accept("-f", "-", stdin=render(stage.server, helm, values=values))
+
+
+def without_birth(things: list[dict]) -> list[dict]:
+    """What only says when and as what an object was made."""
+    for thing in things:
+        for field in ("uid", "creationTimestamp", "managedFields"):
+            thing["metadata"].pop(field, None)
+        if thing["kind"] == "Service":
+            thing["spec"].pop("clusterIPs", None)
+    return sorted(things, key=lambda thing: (thing["kind"], thing["metadata"]["name"], thing["metadata"].get("namespace", "")))
+
+
+def deployment(things: list[dict]) -> dict:
+    """The pods' spec."""
+    return next(thing for thing in things if thing["kind"] == "Deployment")["spec"]["template"]["spec"]
+
+
+def environment(container: dict) -> dict[str, str]:
+    return {entry["name"]: entry.get("value") for entry in container["env"]}
