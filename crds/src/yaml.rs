@@ -69,6 +69,9 @@ fn tidy(value: &mut Value) {
             if let Some(Value::Array(words)) = fields.get_mut("enum") {
                 words.retain(|word| !word.is_null());
             }
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                *text = unwrapped(text);
+            }
             fields.values_mut().for_each(tidy);
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
@@ -79,6 +82,21 @@ fn tidy(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Paragraphs as one line each: `kubectl explain` breaks lines itself. What is indented or a list stays.
+fn unwrapped(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let goes_on = line.starts_with(|first: char| !first.is_whitespace() && first != '-');
+        match out.chars().last() {
+            None => {}
+            Some(last) if last != '\n' && goes_on => out.push(' '),
+            Some(_) => out.push('\n'),
+        }
+        out.push_str(line);
+    }
+    out
 }
 
 fn text(definition: &Value) -> String {

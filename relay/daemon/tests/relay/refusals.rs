@@ -105,7 +105,11 @@ fn bad_manifests() {
     std::fs::remove_file(node.folder.path().join("isp-a.yaml")).unwrap();
     refused(&node, &[], &[], MANIFESTS, &["no *.yaml"]);
     node.write("other.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: other}}");
+    refused(&node, &[], &[], MANIFESTS, &["no MapDomain or BorderRelay in"]);
+    // A fleet is read and checked, and says nothing to forward by.
+    node.write("other.yaml", include_str!("../../../../deploy/examples/fleet.yaml"));
     refused(&node, &[], &[], MANIFESTS, &["no MapDomain in"]);
+    std::fs::remove_file(node.folder.path().join("other.yaml")).unwrap();
     node.write("isp-a.yaml", &isp_a());
     refused(&node, &[], &["--config", "/nonexistent.yaml"], MANIFESTS, &["/nonexistent.yaml"]);
 }
