@@ -1,15 +1,16 @@
 //! The HTTP server: health, state, metrics.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::State as Extract,
+    extract::{Query, State as Extract},
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use tokio::{net::TcpListener, task::spawn_blocking};
+use serde::Deserialize;
+use tokio::{net::TcpListener, task::spawn_blocking, time::timeout};
 
 use crate::{
     host::Host,
@@ -20,6 +21,9 @@ use crate::{
 
 /// The version of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How long a question about changes waits for one.
+const LONG_POLL: Duration = Duration::from_secs(30);
 
 struct Admin {
     shared: Arc<Shared>,
@@ -33,6 +37,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, host: Host
         .route("/", get(index))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/startupz", get(startupz))
         .route("/state", get(state))
         .route("/metrics", get(metrics_text))
         .with_state(Arc::new(Admin { shared, host, metrics }));
@@ -47,27 +52,47 @@ async fn index() -> Html<&'static str> {
          <li><a href=/state>state</a>: everything, as JSON\
          <li><a href=/metrics>metrics</a>: Prometheus text\
          <li><a href=/livez>livez</a>: 503 when a thread hangs\
-         <li><a href=/readyz>readyz</a>: 200 while routes lead here</ul>\n",
+         <li><a href=/readyz>readyz</a>: 200 while a packet would be forwarded, else why not\
+         <li><a href=/startupz>startupz</a>: 200 once there is a configuration</ul>\n",
     )
 }
 
 async fn livez(Extract(admin): Extract<Arc<Admin>>) -> (StatusCode, String) {
-    let hung = admin.shared.status().hung.clone();
+    let hung = admin.shared.look().0.hung;
     if hung.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, format!("workers {hung:?} make no progress\n"))
 }
 
-async fn readyz(Extract(admin): Extract<Arc<Admin>>) -> (StatusCode, &'static str) {
-    if admin.shared.is_ready() {
+async fn readyz(Extract(admin): Extract<Arc<Admin>>) -> (StatusCode, String) {
+    let reasons = admin.shared.reasons();
+    if reasons.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join(" ")))
+}
+
+async fn startupz(Extract(admin): Extract<Arc<Admin>>) -> (StatusCode, &'static str) {
+    if admin.shared.look().0.readiness.loaded {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no routes lead here\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "NoRevision\n")
     }
 }
 
-async fn state(Extract(admin): Extract<Arc<Admin>>) -> Json<State> {
+#[derive(Deserialize)]
+struct After {
+    after: Option<u64>,
+}
+
+/// With `?after=NUMBER`: once there is a change after that one, or nothing has changed for a while.
+async fn state(Extract(admin): Extract<Arc<Admin>>, Query(After { after }): Query<After>) -> Json<State> {
+    let mut changes = admin.shared.changes();
+    if let Some(after) = after {
+        // Whether it changed or not: what there is is what is told.
+        let _ = timeout(LONG_POLL, changes.wait_for(|sequence| *sequence > after)).await;
+    }
     let links = admin.host.link_drops().await;
     Json(State::read(&admin.shared, links))
 }

@@ -9,7 +9,16 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod pod;
+
+pub(crate) use self::pod::{Families, Family, FleetName, NextHop, Side};
 use crate::host::RouteTable;
+
+/// The IPv4 dummy address, for relays that have no other (RFC 7600 §4.5 D).
+const DUMMY: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
+
+/// The relay's own table where it has sides.
+const OWN_TABLE: u32 = 4646;
 
 /// A MAP-E border relay (RFC 7597) for any Linux box.
 #[derive(Debug, Parser)]
@@ -28,7 +37,10 @@ pub(crate) enum Command {
     /// from it. It reads the manifests again when they change, or at SIGHUP; what is wrong with them it logs, and keeps
     /// forwarding by what it has.
     #[command(after_long_help = include_str!("cli/help.txt"), after_help = "`--help` says what it needs and sets.")]
-    Run(Options),
+    Run(Box<Options>),
+
+    /// Sleep until SIGTERM or SIGINT, and do nothing: the main container of a pod whose relay is a sidecar
+    Wait,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -36,8 +48,46 @@ pub(crate) struct Options {
     /// A file or directory of MapDomain manifests (YAML); may be given several times
     ///
     /// The variable takes several separated by `:`. Changes are noticed at once, a ConfigMap's symbolic links included.
-    #[arg(long, short, value_name = "FILE|DIR", env = "CULVERT_CONFIG", required = true, value_delimiter = ':')]
+    #[arg(long, short, value_name = "FILE|DIR", env = "CULVERT_CONFIG", value_delimiter = ':',
+          required_unless_present_any = ["watch", "revision_dir"], conflicts_with_all = ["watch", "revision_dir"])]
     pub(crate) config: Vec<PathBuf>,
+
+    /// The fleet this relay belongs to: whose revisions it takes
+    #[arg(long, value_name = "NAMESPACE/NAME", env = "CULVERT_FLEET")]
+    pub(crate) fleet: Option<FleetName>,
+
+    /// Watch the fleet's revision through the API server: in a pod by its service account, elsewhere by KUBECONFIG
+    #[arg(long, env = "CULVERT_WATCH", requires = "fleet")]
+    pub(crate) watch: bool,
+
+    /// A directory with the files of a revision, such as the mounted ConfigMaps: a start without the API server
+    #[arg(long, value_name = "DIR", env = "CULVERT_REVISION_DIR")]
+    pub(crate) revision_dir: Option<PathBuf>,
+
+    /// A directory of the relay's own: the last good revision, and when which one was in use
+    #[arg(long, value_name = "DIR", env = "CULVERT_STATE_DIR", conflicts_with = "config")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// An interface where packets come and go, and the families it is for; may be given several times
+    ///
+    /// The relay then lets nothing else in by it: see "Sides" below.
+    #[arg(long = "side", value_name = "NAME=IPv4|IPv6|Both", env = "CULVERT_SIDE", value_delimiter = ',')]
+    pub(crate) sides: Vec<Side>,
+
+    /// A router on a side, where packets leave to; may be given several times
+    #[arg(
+        long = "next-hop",
+        value_name = "NAME=ADDRESS",
+        env = "CULVERT_NEXT_HOP",
+        value_delimiter = ',',
+        requires = "sides"
+    )]
+    pub(crate) next_hops: Vec<NextHop>,
+
+    /// How long what is removed is still forwarded after its routes say that it leaves
+    #[arg(long, value_name = "SECONDS", env = "CULVERT_DRAIN_SECONDS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(..=3600))]
+    pub(crate) drain_seconds: u32,
 
     /// Name of the TUN device; it must not exist yet
     #[arg(long, value_name = "NAME", env = "CULVERT_TUN_NAME", default_value = "culvert0", value_parser = interface_name)]
@@ -61,15 +111,16 @@ pub(crate) struct Options {
     /// IPv4 address that the relay speaks from: the hop that customers see in a traceroute
     ///
     /// Source of ICMP errors for domains without icmp.ipv4Source. Give a public address: others may be filtered on the
-    /// way. The default is the IPv4 dummy address (RFC 7600).
-    #[arg(long, value_name = "ADDRESS", env = "CULVERT_IPV4_SOURCE", default_value_t = Ipv4Addr::new(192, 0, 0, 8))]
-    pub(crate) ipv4_source: Ipv4Addr,
+    /// way. The default is the address of the IPv4 side, or 192.0.0.8 where there is none (the dummy address, RFC 7600).
+    #[arg(long, value_name = "ADDRESS", env = "CULVERT_IPV4_SOURCE")]
+    pub(crate) ipv4_source: Option<Ipv4Addr>,
 
     /// Table for the relay's routes, and for packets that leave the TUN: main, or a number
     ///
-    /// A number keeps customers' packets away from this box and its main table: see "Own table" below.
-    #[arg(long, value_name = "main|NUMBER", env = "CULVERT_ROUTE_TABLE", default_value = "main")]
-    pub(crate) route_table: RouteTable,
+    /// A number keeps customers' packets away from this box and its main table: see "Own table" below. The default is
+    /// main, and 4646 with --side.
+    #[arg(long, value_name = "main|NUMBER", env = "CULVERT_ROUTE_TABLE")]
+    pub(crate) route_table: Option<RouteTable>,
 
     /// How log lines look; they go to standard error
     #[arg(long, value_name = "FORMAT", env = "CULVERT_LOG_FORMAT", default_value = "text")]
@@ -85,6 +136,35 @@ impl Options {
     pub(crate) fn queues(&self) -> usize {
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(16);
         self.queues.map_or_else(cpus, usize::from)
+    }
+
+    /// The address the relay speaks from, where its IPv4 side has this one.
+    pub(crate) fn ipv4_source(&self, side: Option<Ipv4Addr>) -> Ipv4Addr {
+        self.ipv4_source.or(side).unwrap_or(DUMMY)
+    }
+
+    /// The table of its routes.
+    pub(crate) fn table(&self) -> RouteTable {
+        let default = if self.sides.is_empty() { RouteTable::Main } else { RouteTable::Own(OWN_TABLE) };
+        self.route_table.unwrap_or(default)
+    }
+
+    /// Whether it works by revisions instead of manifests.
+    pub(crate) fn by_revision(&self) -> bool {
+        self.config.is_empty()
+    }
+
+    /// What the parser cannot see: contradictions between flags.
+    ///
+    /// # Errors
+    /// A sentence about the flags.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.sides.is_empty() && self.table() == RouteTable::Main {
+            return Err(
+                "--side needs a table of the relay's own: leave --route-table away, or give a number".to_owned()
+            );
+        }
+        pod::check(&self.sides, &self.next_hops)
     }
 }
 
@@ -131,9 +211,14 @@ mod tests {
     use super::*;
 
     fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
-        let line = ["culvert-relay", "run", "--config", "isp-a.yaml"].iter().chain(arguments);
+        parse(&[&["--config", "isp-a.yaml"], arguments].concat())
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let line = ["culvert-relay", "run"].iter().chain(arguments);
         Cli::try_parse_from(line).map(|cli| match cli.command {
-            Command::Run(options) => options,
+            Command::Run(options) => *options,
+            Command::Wait => unreachable!("the line says run"),
         })
     }
 
@@ -146,14 +231,16 @@ mod tests {
     fn only_a_config_is_required() {
         let options = options(&[]).unwrap();
         assert_eq!(options.tun_name, "culvert0");
-        assert_eq!(options.route_table, RouteTable::Main);
-        assert_eq!(options.ipv4_source, Ipv4Addr::new(192, 0, 0, 8));
+        assert_eq!(options.table(), RouteTable::Main);
+        assert_eq!(options.ipv4_source(None), Ipv4Addr::new(192, 0, 0, 8));
+        assert_eq!(options.drain_seconds, 0);
+        assert!(options.sides.is_empty() && !options.by_revision());
         assert!((1..=16).contains(&options.queues()));
     }
 
     #[test]
     fn tables_are_named_or_numbered() {
-        let table = |text| options(&["--route-table", text]).map(|options| options.route_table);
+        let table = |text| options(&["--route-table", text]).map(|options| options.table());
         assert_eq!(table("254").unwrap(), RouteTable::Main);
         assert_eq!(table("7597").unwrap(), RouteTable::Own(7597));
         for bad in ["0", "255", "local", "-1", "4294967296"] {
@@ -173,6 +260,37 @@ mod tests {
             ["--log-format", "xml"],
         ] {
             assert!(options(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_pods_flags() {
+        let line = "--fleet isps/default --watch --revision-dir /etc/culvert/revision --state-dir /var/lib/culvert \
+                    --side net1=IPv4 --side net2=IPv6 --next-hop net1=198.51.100.254 --next-hop net2=fe80::1 \
+                    --admin [2001:db8::7]:9108 --drain-seconds 30";
+        let options = parse(&line.split_whitespace().collect::<Vec<_>>()).unwrap();
+        assert!(options.by_revision() && options.check().is_ok());
+        assert_eq!(options.table(), RouteTable::Own(4646));
+        let side = Ipv4Addr::new(198, 51, 100, 1);
+        assert_eq!(options.ipv4_source(Some(side)), side);
+    }
+
+    #[test]
+    fn flags_that_contradict_each_other_are_refused() {
+        for bad in
+            [&["--config", "a", "--watch", "--fleet", "n/f"][..], &["--watch"], &["--config", "a", "--state-dir", "b"]]
+        {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        for (flags, says) in [
+            ("--side net1=IPv4 --route-table main", "--route-table"),
+            ("--side net1=IPv4 --side net1=IPv6", "net1 twice"),
+            ("--side net1=IPv4 --next-hop net2=192.0.2.1", "net2"),
+            ("--side net1=IPv6 --next-hop net1=192.0.2.1", "192.0.2.1"),
+        ] {
+            let options = options(&flags.split(' ').collect::<Vec<_>>()).unwrap();
+            let error = options.check().unwrap_err();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crds::manifest;
-use mape::Fleet;
+use mape::{DomainConfig, Fleet};
 
 /// Manifests that are sound.
 pub(crate) struct Loaded {
+    pub(crate) configs: Vec<DomainConfig>,
     pub(crate) fleet: Fleet,
     /// Equal if and only if the domains are.
     pub(crate) hash: String,
@@ -27,5 +28,6 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Loaded, Vec<String>> {
         let (file, line) = (skipped.source.file.display(), skipped.source.line);
         tracing::info!("{file}:{line}: {} {} is not for a relay and skipped", skipped.api_version, skipped.kind);
     }
-    Ok(Loaded { fleet: loaded.fleet, hash: loaded.hash })
+    let configs = loaded.domains.into_iter().map(|manifest| manifest.config).collect();
+    Ok(Loaded { configs, fleet: loaded.fleet, hash: loaded.hash })
 }

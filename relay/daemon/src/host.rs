@@ -1,26 +1,39 @@
 //! The box around the relay, by netlink: the TUN as an interface, the routes to it, the rules of its own table.
 
 mod addresses;
+mod gateways;
 mod link;
 mod netlink;
 mod routes;
 mod rules;
+mod sides;
 mod sysctl;
 
-use std::{fmt, net::Ipv4Addr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::OwnedFd,
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 use rtnetlink::{Handle, packet_route::route::RouteProtocol};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc::Receiver};
 
 use crate::{
+    cli::{Family, NextHop, Side},
     failure::{Failure, host},
     plan::{Plan, Route},
+    self_test, tun,
 };
 
+#[cfg(test)]
+pub(crate) use self::sides::Link;
 pub(crate) use self::{
     link::{LinkDrops, Tun},
-    sysctl::{forwarding_ipv4, forwarding_ipv6},
+    sides::{HopView, SideView, View},
+    sysctl::{Refused, accept_ra, forwarding_ipv4, forwarding_ipv6, refused, rp_filter_all},
 };
 
 /// The protocol number of everything that a relay installs: for RFC 7597, and free in iproute2's `rt_protos`.
@@ -62,6 +75,8 @@ pub(crate) struct Kernel {
     /// For statistics, which the HTTP server asks for at any time: a socket takes one dump after the other.
     statistics: Arc<Mutex<Handle>>,
     table: RouteTable,
+    sides: Arc<[Side]>,
+    next_hops: Arc<[NextHop]>,
 }
 
 /// The box, as far as the relay changes it.
@@ -69,13 +84,29 @@ pub(crate) struct Kernel {
 pub(crate) struct Host {
     kernel: Kernel,
     tun: Tun,
+    /// The device by which a relay with sides tests itself.
+    test: Option<Tun>,
 }
 
 impl Kernel {
-    /// Connects to the kernel, for a relay whose routes are in `table`.
-    pub(crate) fn connect(table: RouteTable) -> Result<Self, Failure> {
+    /// Connects to the kernel, for a relay with these sides whose routes are in `table`.
+    pub(crate) fn connect(table: RouteTable, sides: &[Side], next_hops: &[NextHop]) -> Result<Self, Failure> {
         let statistics = Arc::new(Mutex::new(netlink::connect()?));
-        Ok(Self { netlink: netlink::connect()?, strict: netlink::connect_strict()?, statistics, table })
+        let (sides, next_hops) = (sides.into(), next_hops.into());
+        Ok(Self {
+            netlink: netlink::connect()?,
+            strict: netlink::connect_strict()?,
+            statistics,
+            table,
+            sides,
+            next_hops,
+        })
+    }
+
+    /// Looks at the sides and next hops.
+    pub(crate) async fn look(&self) -> Result<View, Failure> {
+        let view = sides::look(&self.netlink, &self.sides, &self.next_hops).await;
+        view.map_err(|error| host("the interfaces cannot be listed", error))
     }
 
     /// Everything on this box that keeps these routes to the TUN from working, one sentence each.
@@ -87,24 +118,132 @@ impl Kernel {
         found.map_err(|error| host("routes cannot be listed", error))
     }
 
-    /// Makes the new TUN device `name` an interface that is ready for packets, and sets up the relay's own table.
-    pub(crate) async fn prepare(self, name: &str, queue_length: u32) -> Result<Host, Failure> {
-        let tun = link::set_up(&self.netlink, name, queue_length).await?;
-        let host = Host { kernel: self, tun };
-        if let RouteTable::Own(number) = host.kernel.table
-            && let Err(failure) = rules::install(&host.kernel.netlink, name, number).await
-        {
-            host.clean_up().await;
-            return Err(failure);
+    /// Makes the new TUN device `name` an interface that is ready for packets, and sets up the relay's own table; with
+    /// sides also the device to test by, which is returned.
+    pub(crate) async fn prepare(self, name: &str, queue_length: u32) -> Result<(Host, Option<OwnedFd>), Failure> {
+        let tun = link::set_up(&self.netlink, name, queue_length, link::GROUP).await?;
+        let mut host = Host { kernel: self, tun, test: None };
+        match host.prepare_routing(queue_length).await {
+            Ok(test) => Ok((host, test)),
+            Err(failure) => {
+                host.clean_up().await;
+                Err(failure)
+            }
         }
-        Ok(host)
     }
 }
 
 impl Host {
+    async fn prepare_routing(&mut self, queue_length: u32) -> Result<Option<OwnedFd>, Failure> {
+        let mut queue = None;
+        if !self.kernel.sides.is_empty() {
+            let name = self_test::device(&self.tun.name);
+            queue = tun::create(&name, 1)?.pop();
+            self.test = Some(link::set_up(&self.kernel.netlink, &name, queue_length, 0).await?);
+        }
+        let view = self.kernel.look().await?;
+        self.install_rules(&view).await?;
+        self.fit(&view).await?;
+        self.add_test_routes().await?;
+        Ok(queue)
+    }
+
+    /// The routes of the self-test to the TUN; it has them besides any plan.
+    async fn add_test_routes(&self) -> Result<(), Failure> {
+        if self.test.is_some() {
+            self.set_routes(&self_test::routes(), true).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the rules had to be set.
+    async fn install_rules(&self, view: &View) -> Result<bool, Failure> {
+        match self.rules(view) {
+            Some(wanted) => rules::install(&self.kernel.netlink, &wanted).await,
+            None => Ok(false),
+        }
+    }
+
+    fn rules(&self, view: &View) -> Option<rules::Wanted> {
+        let RouteTable::Own(table) = self.kernel.table else { return None };
+        Some(rules::Wanted {
+            tun: self.tun.name.clone(),
+            table,
+            sides: self.test.as_ref().map(|test| self.sides(view, test)),
+        })
+    }
+
+    fn sides(&self, view: &View, test: &Tun) -> rules::Sides {
+        let interface = |side: &SideView| rules::Interface {
+            name: side.interface.clone(),
+            addresses: side.addresses.iter().map(IpNet::addr).collect(),
+        };
+        let others = view
+            .others
+            .iter()
+            .filter(|(index, address)| ![self.tun.index, test.index].contains(index) && !address.is_loopback());
+        rules::Sides {
+            interfaces: view.sides.iter().map(interface).collect(),
+            test: test.name.clone(),
+            others: others.map(|(_, address)| *address).collect(),
+            ephemeral: sysctl::ephemeral_ports(),
+        }
+    }
+
+    /// Looks at the sides and next hops.
+    pub(crate) async fn look(&self) -> Result<View, Failure> {
+        self.kernel.look().await
+    }
+
+    /// Tells of changes of interfaces, addresses and neighbours.
+    pub(crate) fn events(&self) -> Result<Receiver<()>, Failure> {
+        netlink::events()
+    }
+
+    /// Has every next hop asked whether it is there.
+    pub(crate) async fn call_next_hops(&self, view: &View) {
+        for hop in &view.hops {
+            if let Err(error) = sides::call(&self.kernel.netlink, hop).await {
+                tracing::debug!(hop = %hop.address, %error, "a next hop cannot be asked for");
+            }
+        }
+    }
+
+    /// Makes the sides and the relay's table what they have to be for this look. Whether anything had to be done.
+    ///
+    /// # Errors
+    /// If that does not work: a packet would not find its way then.
+    pub(crate) async fn fit(&self, view: &View) -> Result<bool, Failure> {
+        let (Some(test), RouteTable::Own(table)) = (&self.test, self.kernel.table) else { return Ok(false) };
+        let failed = |error| host("the sides cannot be set up", error);
+        let mut changed = self.install_rules(view).await?;
+        for side in view.sides.iter().filter(|side| side.families.contain(Family::Ipv4)) {
+            if let Some(link) = &side.link {
+                changed |= link::fit_side(&self.kernel.netlink, link).await.map_err(failed)?;
+            }
+        }
+        let wanted = gateways::wanted(view, &self_test::ends().map(|end| (end, test.index)));
+        let Kernel { netlink, strict, .. } = &self.kernel;
+        changed |= gateways::install(netlink, strict, table, self.tun.index, &wanted).await.map_err(failed)?;
+        Ok(changed)
+    }
+
     /// The TUN as an interface.
     pub(crate) fn tun(&self) -> &Tun {
         &self.tun
+    }
+
+    /// The families whose packets from the TUN would not leave by one of their next hops: the kernel is asked.
+    pub(crate) async fn stuck(&self, view: &View) -> Result<Vec<Family>, Failure> {
+        let mut stuck = Vec::new();
+        for family in Family::ALL {
+            let leaves = gateways::way_out(&self.kernel.netlink, self.tun.index, family, self_test::CUSTOMER).await;
+            let leaves = leaves.map_err(|error| host("a route cannot be asked for", error))?;
+            if !view.alive(family).any(|hop| hop.index.is_some() && hop.index == leaves) {
+                stuck.push(family);
+            }
+        }
+        Ok(stuck)
     }
 
     /// Gives the TUN addresses.
@@ -135,14 +274,20 @@ impl Host {
         self.set_routes(routes, false).await
     }
 
-    /// Gives routes to the TUN another source.
-    pub(crate) async fn change_routes(&self, routes: &[(IpNet, Route)]) -> Result<(), Failure> {
-        self.set_routes(routes, true).await
+    /// Gives routes to the TUN another source, or has them announced or not: there is a route at any time.
+    pub(crate) async fn change_routes(&self, routes: &[(IpNet, Route)], before: &Plan) -> Result<(), Failure> {
+        for (prefix, route) in routes {
+            self.set_routes(&[(*prefix, route.clone())], true).await?;
+            if before.routes.get(prefix).is_some_and(|old| old.announced != route.announced) {
+                self.remove_route(*prefix, !route.announced).await;
+            }
+        }
+        Ok(())
     }
 
     async fn set_routes(&self, routes: &[(IpNet, Route)], replace: bool) -> Result<(), Failure> {
-        for (prefix, Route { source, .. }) in routes {
-            let set = routes::add(&self.kernel.netlink, &self.tun, self.kernel.table, *prefix, *source, replace).await;
+        for (prefix, route) in routes {
+            let set = routes::add(&self.kernel.netlink, &self.tun, self.kernel.table, *prefix, route, replace).await;
             set.map_err(|error| host(format_args!("route {prefix} dev {} cannot be set", self.tun.name), error))?;
         }
         Ok(())
@@ -154,41 +299,66 @@ impl Host {
     /// If it cannot be put back: no traffic comes then.
     pub(crate) async fn restore(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
         let mut restored = Vec::new();
-        if let RouteTable::Own(number) = self.kernel.table {
-            let complete = rules::are_complete(&self.kernel.netlink, &self.tun.name, number).await;
-            if !complete.map_err(|error| host("policy rules cannot be listed", error))? {
-                rules::install(&self.kernel.netlink, &self.tun.name, number).await?;
-                restored.push("policy rules".to_owned());
-            }
+        if self.install_rules(&self.look().await?).await? {
+            restored.push("policy rules".to_owned());
         }
         let installed = routes::installed(&self.kernel.strict, &self.tun, self.kernel.table).await;
         let installed = installed.map_err(|error| host("routes cannot be listed", error))?;
-        let missing = plan.routes.iter().filter(|(prefix, _)| !installed.contains(prefix));
+        let missing = plan.routes.iter().filter(|(prefix, route)| !installed.contains(&(**prefix, route.announced)));
         let missing: Vec<_> = missing.map(|(prefix, route)| (*prefix, route.clone())).collect();
         if !missing.is_empty() {
             self.add_addresses(&plan.addresses.iter().copied().collect::<Vec<_>>()).await?;
             self.add_routes(&missing).await?;
             restored.extend(missing.iter().map(|(prefix, _)| format!("route {prefix}")));
         }
+        let test = self_test::routes().into_iter().any(|(prefix, _)| !installed.contains(&(prefix, false)));
+        if self.test.is_some() && test {
+            self.add_test_routes().await?;
+            restored.push("routes of the self-test".to_owned());
+        }
         Ok(restored)
     }
 
-    /// Withdraws routes to the TUN; one that is gone already is fine.
-    pub(crate) async fn remove_routes(&self, prefixes: impl IntoIterator<Item = IpNet>) {
+    /// Withdraws routes of `plan` to the TUN; one that is gone already is fine.
+    pub(crate) async fn remove_routes(&self, prefixes: impl IntoIterator<Item = IpNet>, plan: &Plan) {
         for prefix in prefixes {
-            if let Err(error) = routes::remove(&self.kernel.netlink, &self.tun, self.kernel.table, prefix).await {
-                tracing::warn!(%prefix, %error, "route could not be withdrawn");
+            if let Some(route) = plan.routes.get(&prefix) {
+                self.remove_route(prefix, route.announced).await;
             }
         }
     }
 
+    async fn remove_route(&self, prefix: IpNet, announced: bool) {
+        let removed = routes::remove(&self.kernel.netlink, &self.tun, self.kernel.table, prefix, announced).await;
+        if let Err(error) = removed {
+            tracing::warn!(%prefix, %error, "route could not be withdrawn");
+        }
+    }
+
+    /// IPv4 addresses that interfaces other than the relay's own have.
+    pub(crate) fn addresses_of_others(&self, view: &View) -> BTreeSet<Ipv4Addr> {
+        let others = view.others.iter().filter(|(index, _)| *index != self.tun.index).map(|(_, address)| *address);
+        let sides = view.sides.iter().flat_map(|side| &side.addresses).map(IpNet::addr);
+        let v4 = |address| match address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        };
+        others.chain(sides).filter_map(v4).collect()
+    }
+
     /// Removes what would outlive the TUN.
     pub(crate) async fn clean_up(&self) {
-        if self.kernel.table == RouteTable::Main {
-            return;
-        }
-        if let Err(error) = rules::remove(&self.kernel.netlink, &self.tun.name).await {
+        let Some(wanted) = self.rules(&View::default()) else { return };
+        if let Err(error) = rules::remove(&self.kernel.netlink, &wanted).await {
             tracing::warn!(%error, "the relay's policy rules could not be removed");
+        }
+        // The routes to the devices of this process go with them; those by the sides would stay.
+        if let (Some(_), RouteTable::Own(table)) = (&self.test, self.kernel.table) {
+            let Kernel { netlink, strict, .. } = &self.kernel;
+            let removed = gateways::install(netlink, strict, table, self.tun.index, &gateways::Gateways::new()).await;
+            if let Err(error) = removed {
+                tracing::warn!(%error, "the relay's next hops could not be removed");
+            }
         }
     }
 

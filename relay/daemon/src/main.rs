@@ -1,11 +1,14 @@
 //! The border relay daemon: reads `MapDomain` manifests, and forwards what the kernel routes into its TUN device.
 //!
 //! ```text
-//! run -> preflight (may this work here?) -> config (load, watch) -> relay (activate a fleet, reload it, stop)
-//!                                                                     |-> plan     which routes and addresses a fleet wants
-//!                                                                     |-> host     links, routes, rules: by netlink
-//!                                                                     '-> workers  one thread per TUN queue: read, engine, write
-//!        admin (HTTP): metrics, state, livez, readyz
+//! run -> preflight (may this work here?) -> config (manifests) ----> relay (take a fleet, change it, stop)
+//!                                       '-> revision (of a fleet) -'  |-> leaving    what was removed and is served on
+//!                                                                     |-> plan       which routes and addresses a fleet wants
+//!                                                                     |-> host       links, routes, rules: by netlink
+//!                                                                     |-> obstacles  what a pod is missing
+//!                                                                     |-> self_test  would it forward a packet now?
+//!                                                                     '-> workers    one thread per TUN queue: read, engine, write
+//!        admin (HTTP): metrics, state, livez, readyz, startupz
 //! ```
 
 mod admin;
@@ -13,12 +16,16 @@ mod cli;
 mod config;
 mod failure;
 mod host;
+mod leaving;
 mod log;
 mod metrics;
+mod obstacles;
 mod plan;
 mod preflight;
 mod relay;
+mod revision;
 mod run;
+mod self_test;
 mod shared;
 mod state;
 mod tun;
@@ -33,9 +40,14 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let Command::Run(options) = Cli::parse().command;
-    log::start(options.log_format, options.log_level);
-    match run::run(options) {
+    let result = match Cli::parse().command {
+        Command::Run(options) => {
+            log::start(options.log_format, options.log_level);
+            run::run(*options)
+        }
+        Command::Wait => run::wait(),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.log();

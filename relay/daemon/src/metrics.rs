@@ -5,13 +5,15 @@ mod instruments;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::DomainCount;
+use jiff::Timestamp;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
 use crate::{
-    host::LinkDrops,
-    shared::{Config, Shared},
+    host::{self, HopView, LinkDrops, Refused},
+    revision::api::Away,
+    shared::{Config, SelfTest, Shared},
     workers::Reading,
 };
 
@@ -32,6 +34,7 @@ pub(crate) struct Metrics {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sample {
     pub(crate) ready: bool,
+    pub(crate) fleet: Option<String>,
     pub(crate) domains: Vec<DomainCount>,
     pub(crate) workers: Vec<Reading>,
     pub(crate) links: Vec<LinkDrops>,
@@ -39,15 +42,35 @@ pub(crate) struct Sample {
     pub(crate) tun: String,
     pub(crate) config: Config,
     pub(crate) table_bytes: usize,
+    pub(crate) hops: Vec<HopView>,
+    pub(crate) self_test: Option<SelfTest>,
+    pub(crate) draining: bool,
+    /// Seconds since the API server last answered, where it is asked.
+    pub(crate) api_away: Option<u64>,
+    /// Why the newest revision is not in use.
+    pub(crate) refused_revision: Option<&'static str>,
+    pub(crate) obstacles: Vec<&'static str>,
+    pub(crate) refused: Refused,
 }
 
 impl Sample {
     /// Takes a sample; `links` were read just before.
     pub(crate) fn take(shared: &Shared, links: Vec<LinkDrops>) -> Self {
-        let status = shared.status().clone();
+        let (status, reasons) = shared.look();
+        let since = |away: Away| Timestamp::now().duration_since(away.since).as_secs().unsigned_abs();
+        let contact = &shared.contact;
+        let asked = contact.has_spoken() || contact.away().is_some();
         Self {
-            ready: shared.is_ready(),
-            domains: shared.memory.read(),
+            ready: reasons.is_empty(),
+            fleet: shared.identity.fleet.clone(),
+            hops: status.hops,
+            self_test: status.readiness.self_test,
+            draining: status.readiness.draining,
+            api_away: asked.then(|| contact.away().map_or(0, since)),
+            refused_revision: status.refusal.map(|refusal| refusal.reason),
+            obstacles: status.obstacles.iter().map(|obstacle| obstacle.reason).collect(),
+            refused: host::refused(),
+            domains: shared.counts(),
             workers: shared.workers(),
             links,
             tun: status.device.map(|device| device.tun.name).unwrap_or_default(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv6Net};
-use mape::{Domain, DomainName, Fleet, options::Toggle};
+use mape::{Domain, DomainConfig, DomainName, Fleet, options::Toggle};
 
 /// Everything that shall be on the box for a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +24,8 @@ pub(crate) struct Route {
     pub(crate) domain: DomainName,
     /// What the kernel's own ICMP errors to these CEs come from; only IPv4.
     pub(crate) source: Option<Ipv4Addr>,
+    /// Whether whoever announces routes may announce it. One that is not is forwarded by all the same.
+    pub(crate) announced: bool,
 }
 
 /// What lies between two plans. Routes that stay the same are in neither.
@@ -33,7 +35,7 @@ pub(crate) struct Change {
     pub(crate) old_addresses: Vec<Ipv4Addr>,
     /// Prefixes that no route led here before.
     pub(crate) new_routes: Vec<(IpNet, Route)>,
-    /// Routes that stay, with another source.
+    /// Routes that stay, with another source, or announced when they were not or the other way round.
     pub(crate) changed_routes: Vec<(IpNet, Route)>,
     pub(crate) old_routes: Vec<IpNet>,
 }
@@ -63,8 +65,37 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Adds what leaves: routes that announce nothing, where none is wanted.
+    pub(crate) fn with_leaving<'c>(
+        mut self,
+        leaving: impl Iterator<Item = &'c DomainConfig>,
+        ipv4_source: Ipv4Addr,
+    ) -> Self {
+        for config in leaving.filter(|config| config.options.advertise.auto_route == Toggle::Enabled) {
+            let route = |source| Route { domain: config.name.clone(), source, announced: false };
+            let br_address = Ipv6Net::from(config.softwire_address);
+            self.routes.entry(br_address.into()).or_insert_with(|| route(None));
+            for rule in &config.rules {
+                self.routes.entry(rule.ipv4_prefix.into()).or_insert_with(|| route(Some(ipv4_source)));
+            }
+        }
+        self
+    }
+
+    /// The same, with nothing announced.
+    pub(crate) fn silent(mut self) -> Self {
+        self.routes.values_mut().for_each(|route| route.announced = false);
+        self
+    }
+
+    /// The same, without addresses that the box has already.
+    pub(crate) fn without_addresses(mut self, present: &BTreeSet<Ipv4Addr>) -> Self {
+        self.addresses.retain(|address| !present.contains(address));
+        self
+    }
+
     fn add_routes(&mut self, domain: &Domain, source: Ipv4Addr) {
-        let route = |source| Route { domain: domain.name().clone(), source };
+        let route = |source| Route { domain: domain.name().clone(), source, announced: true };
         let br_address = Ipv6Net::from(domain.softwire_address());
         self.routes.entry(br_address.into()).or_insert_with(|| route(None));
         for rule in domain.rules() {
@@ -74,10 +105,12 @@ impl Plan {
 
     /// What has to change for `self` to become `wanted`.
     pub(crate) fn change_to(&self, wanted: &Self) -> Change {
-        let same_source =
-            |(prefix, route): &(&IpNet, &Route)| self.routes.get(*prefix).is_none_or(|old| old.source == route.source);
+        let same = |(prefix, route): &(&IpNet, &Route)| {
+            let kept = |old: &Route| (old.source, old.announced) == (route.source, route.announced);
+            self.routes.get(*prefix).is_none_or(kept)
+        };
         let owned = |(prefix, route): (&IpNet, &Route)| (*prefix, route.clone());
-        let (kept, changed): (Vec<_>, Vec<_>) = wanted.routes.iter().partition(same_source);
+        let (kept, changed): (Vec<_>, Vec<_>) = wanted.routes.iter().partition(same);
         Change {
             new_addresses: wanted.addresses.difference(&self.addresses).copied().collect(),
             old_addresses: self.addresses.difference(&wanted.addresses).copied().collect(),
@@ -96,7 +129,7 @@ fn own_source(fleet: &Fleet, domain: &Domain) -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
-    use mape::{DomainConfig, Options, RuleConfig, Version};
+    use mape::{Options, RuleConfig, Version};
 
     use super::*;
 
@@ -177,6 +210,19 @@ mod tests {
         let fleet = Fleet::new(vec![domain("a", "3001:db8::1", &["67.91.205.0/24"])]).unwrap();
         let error = Plan::new(&fleet, "67.91.205.9".parse().unwrap()).unwrap_err();
         assert!(error.contains("67.91.205.0/24 of rule r0 in default/a"), "{error}");
+    }
+
+    #[test]
+    fn what_leaves_is_routed_and_not_announced() {
+        let (stays, leaves) =
+            (domain("a", "3001:db8::1", &["67.91.205.0/24"]), domain("bb", "3001:db8::2", &["67.91.206.0/24"]));
+        let before = plan(&[stays.clone(), leaves.clone()]);
+        let after = plan(&[stays]).with_leaving([leaves].iter(), SOURCE);
+        assert_eq!(prefixes(&after), prefixes(&before));
+        let change = before.change_to(&after);
+        let changed: Vec<_> = change.changed_routes.iter().map(|(prefix, route)| (*prefix, route.announced)).collect();
+        assert_eq!(changed, [(net("67.91.206.0/24"), false), (net("3001:db8::2/128"), false)]);
+        assert!(after.silent().routes.values().all(|route| !route.announced));
     }
 
     #[test]

@@ -1,25 +1,38 @@
 //! From a fleet to traffic, and from one fleet to the next without losing a packet.
 
-use std::{sync::Arc, time::Duration};
+mod revisions;
+mod target;
+
+use std::{
+    net::Ipv4Addr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use engine::{Defaults, Snapshot};
 use jiff::Timestamp;
-use mape::Fleet;
-use tokio::{sync::mpsc::UnboundedSender, time::sleep};
+use tokio::{
+    sync::{mpsc::UnboundedSender, watch},
+    task::block_in_place,
+    time::sleep,
+};
 
+use self::revisions::Revisions;
+pub(crate) use self::target::Target;
 use crate::{
-    cli::Options,
-    config::{self, Loaded},
+    cli::{Family, Options},
+    config,
     failure::Failure,
-    host::{Host, Kernel},
+    host::{Host, Kernel, View},
+    leaving::{FLUSH, Leaving, together},
+    obstacles::{self, Obstacle, Settings},
     plan::Plan,
+    revision::Offer,
+    self_test,
     shared::{Device, Shared},
     tun,
     workers::Workers,
 };
-
-/// How long packets are forwarded after their route was withdrawn: what is in the TUN's queue then must get through.
-const DRAIN: Duration = Duration::from_millis(200);
 
 /// A relay that forwards.
 pub(crate) struct Relay {
@@ -27,30 +40,51 @@ pub(crate) struct Relay {
     shared: Arc<Shared>,
     host: Host,
     workers: Workers,
+    /// The sides, as last seen.
+    view: View,
+    /// What it speaks from.
+    source: Ipv4Addr,
+    /// What it shall forward.
+    target: Target,
+    /// What it forwards besides, for a while.
+    leaving: Leaving,
+    /// Whether routes are announced.
+    announces: bool,
     /// What is on the box now.
     plan: Plan,
+    revisions: Revisions,
+    /// Obstacles that are in the log.
+    told: Vec<Obstacle>,
 }
 
 impl Relay {
-    /// Opens the device, starts the workers, and leads the fleet's traffic to them.
+    /// Opens the device, starts the workers, and leads the traffic of `first` to them.
     ///
     /// # Errors
     /// Whatever keeps it from forwarding; nothing is left behind then.
     pub(crate) async fn start(
         options: Options,
         shared: Arc<Shared>,
-        first: Loaded,
+        first: Target,
         ended: &UnboundedSender<String>,
     ) -> Result<Self, Failure> {
-        let plan = Plan::new(&first.fleet, options.ipv4_source).map_err(Failure::Host)?;
-        let kernel = Kernel::connect(options.route_table)?;
+        let kernel = Kernel::connect(options.table(), &options.sides, &options.next_hops)?;
+        let view = kernel.look().await?;
+        let source = options.ipv4_source(view.ipv4_source());
+        let plan = Plan::new(&first.fleet, source).map_err(Failure::Host)?;
         let obstacles = kernel.obstacles(None, &Plan::default().change_to(&plan).new_routes).await?;
         if !obstacles.is_empty() {
             return Err(Failure::Host(obstacles.join("; ")));
         }
-        let mut relay = Self::open(kernel, options, shared, ended).await?;
-        match relay.activate(&first, plan).await {
-            Ok(()) => Ok(relay.announce_start(&first)),
+        let mut relay = Self::open(kernel, options, shared, ended, view, source).await?;
+        let result = if relay.options.by_revision() {
+            relay.first_revision().await;
+            Ok(())
+        } else {
+            relay.take(first).await
+        };
+        match result {
+            Ok(()) => Ok(relay.announce_start()),
             Err(errors) => {
                 relay.stop().await;
                 Err(Failure::Host(errors.join("; ")))
@@ -64,16 +98,26 @@ impl Relay {
         options: Options,
         shared: Arc<Shared>,
         ended: &UnboundedSender<String>,
+        view: View,
+        source: Ipv4Addr,
     ) -> Result<Self, Failure> {
         let queues = tun::create(&options.tun_name, shared.progress.len())?;
-        let host = kernel.prepare(&options.tun_name, options.tun_queue_length).await?;
-        match Workers::start(queues, &shared, ended) {
-            Ok(workers) => Ok(Self { options, shared, host, workers, plan: Plan::default() }),
+        let (host, test) = kernel.prepare(&options.tun_name, options.tun_queue_length).await?;
+        let workers = match Workers::start(queues, &shared, ended) {
+            Ok(workers) => workers,
             Err(failure) => {
                 host.clean_up().await;
-                Err(failure)
+                return Err(failure);
             }
+        };
+        if let Some(device) = test {
+            tokio::spawn(self_test::run(device, Arc::clone(&shared), ended.clone()));
         }
+        // Without sides nobody asks whether it would forward: it says so at once.
+        let announces = options.sides.is_empty();
+        let revisions = Revisions::new(&options, &shared);
+        let (target, leaving, plan) = (Target::default(), Leaving::default(), Plan::default());
+        Ok(Self { options, shared, host, workers, view, source, target, leaving, announces, plan, revisions, told: Vec::new() })
     }
 
     /// Reads the manifests again and, if they are sound and say something else, forwards by them.
@@ -81,7 +125,7 @@ impl Relay {
         let paths = self.options.config.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&paths)).await;
         let result = match loaded {
-            Ok(Ok(loaded)) => self.take(&loaded).await,
+            Ok(Ok(loaded)) => self.take_manifests(Target::from(loaded)).await,
             Ok(Err(errors)) => Err(errors),
             Err(panic) => Err(vec![format!("the manifests cannot be read: {panic}")]),
         };
@@ -89,7 +133,38 @@ impl Relay {
             for error in &errors {
                 tracing::error!("manifests not taken, the old tables stay: {error}");
             }
-            self.shared.status().config.refused(errors);
+            self.shared.update(|status| status.config.refused(errors));
+        }
+    }
+
+    async fn take_manifests(&mut self, next: Target) -> Result<(), Vec<String>> {
+        if next.hash == self.target.hash {
+            self.shared.update(|status| status.config.error = None);
+            tracing::debug!("manifests say the same as before");
+            return Ok(());
+        }
+        self.take(next).await?;
+        self.shared.update(|status| {
+            status.config.reloads += 1;
+            status.config.error = None;
+        });
+        tracing::info!(
+            hash = self.target.hash,
+            domains = self.target.fleet.domains().len(),
+            routes = self.plan.routes.len(),
+            "manifests taken"
+        );
+        Ok(())
+    }
+
+    /// Takes an offer of a revision, if it is the newest that is sound.
+    pub(crate) async fn consider(&mut self, offer: Offer) {
+        revisions::consider(self, offer).await;
+    }
+
+    async fn first_revision(&mut self) {
+        for offer in self.revisions.kept() {
+            self.consider(offer).await;
         }
     }
 
@@ -100,19 +175,105 @@ impl Relay {
                 if !restored.is_empty() {
                     tracing::warn!(?restored, "somebody removed what leads traffic here; it is back");
                 }
-                self.shared.set_ready(true);
+                self.shared.update(|status| status.readiness.routes = true);
             }
             Err(failure) => {
-                self.shared.set_ready(false);
+                self.shared.update(|status| status.readiness.routes = false);
                 failure.log();
             }
+        }
+    }
+
+    /// Looks at the sides and does what they ask for. `call`: next hops are asked whether they are there.
+    pub(crate) async fn look_at_sides(&mut self, call: bool) {
+        if self.options.sides.is_empty() {
+            return;
+        }
+        let found = match self.try_sides(call).await {
+            Ok(stuck) => {
+                self.shared.update(|status| status.readiness.stuck = stuck);
+                None
+            }
+            Err(failure) => Some(Obstacle::new("RoutingFailed", failure.lines().join("; "))),
+        };
+        let missing = obstacles::find(&self.view, &Settings::read(&self.view));
+        let obstacles: Vec<Obstacle> = missing.into_iter().chain(found).chain(self.revisions.obstacle()).collect();
+        let (down, hops) = (obstacles::families_down(&self.view), self.view.hops.clone());
+        self.told.retain(|told| obstacles.contains(told));
+        let before = self.shared.update(|status| {
+            (status.hops, status.readiness.down) = (hops, down);
+            std::mem::replace(&mut status.obstacles, obstacles.clone())
+        });
+        // What is gone at the next look was on its way.
+        for obstacle in obstacles.into_iter().filter(|obstacle| before.contains(obstacle)) {
+            if !self.told.contains(&obstacle) {
+                tracing::warn!(reason = obstacle.reason, "{}", obstacle.message);
+                self.told.push(obstacle);
+            }
+        }
+        self.revisions.report();
+    }
+
+    /// The families whose packets would not leave by a next hop.
+    async fn try_sides(&mut self, call: bool) -> Result<Vec<Family>, Failure> {
+        let view = self.host.look().await?;
+        if call {
+            self.host.call_next_hops(&view).await;
+        }
+        let changed = self.host.fit(&view).await?;
+        if changed && view == self.view {
+            tracing::warn!("somebody changed the rules, settings or next hops of the sides; they are back");
+        }
+        // What was set is seen in the next look.
+        self.view = if changed { self.host.look().await? } else { view };
+        let source = self.options.ipv4_source(self.view.ipv4_source());
+        if source != self.source {
+            tracing::info!(%source, "the relay speaks from another address");
+            self.source = source;
+            self.shared.update(|status| status.device.iter_mut().for_each(|device| device.ipv4_source = source));
+            self.apply_again(true).await.map_err(|errors| Failure::Host(errors.join("; ")))?;
+        }
+        self.host.stuck(&self.view).await
+    }
+
+    /// Announces the routes if the relay would forward a packet now, and withdraws them if not.
+    pub(crate) async fn gate(&mut self) {
+        if self.options.sides.is_empty() {
+            return;
+        }
+        let reasons = self.shared.reasons();
+        let announces = reasons.is_empty();
+        if announces == self.announces {
+            return;
+        }
+        self.announces = announces;
+        if announces {
+            tracing::info!("ready: the routes are announced");
+        } else {
+            tracing::warn!(?reasons, "not ready: the routes are no longer announced");
+        }
+        if let Err(errors) = self.apply_again(false).await {
+            tracing::error!("the routes cannot be changed: {}", errors.join("; "));
+        }
+    }
+
+    /// When something that leaves has had its time, next.
+    pub(crate) fn next_departure(&self) -> Option<Instant> {
+        self.leaving.next(Instant::now())
+    }
+
+    /// Stops forwarding what has had its time.
+    pub(crate) async fn depart(&mut self) {
+        let tables = self.leaving.forget(Instant::now());
+        if let Err(errors) = self.apply_again(tables).await {
+            tracing::error!("what was removed cannot be withdrawn: {}", errors.join("; "));
         }
     }
 
     /// Withdraws everything, lets the queues run dry, and ends.
     pub(crate) async fn stop(self) {
         self.withdraw().await;
-        sleep(DRAIN).await;
+        sleep(FLUSH).await;
         self.workers.stop();
         self.host.clean_up().await;
     }
@@ -124,8 +285,8 @@ impl Relay {
     }
 
     async fn withdraw(&self) {
-        self.shared.set_ready(false);
-        self.host.remove_routes(self.plan.routes.keys().copied()).await;
+        self.shared.update(|status| status.readiness.ending = true);
+        self.host.remove_routes(self.plan.routes.keys().copied(), &self.plan).await;
     }
 
     /// The box it runs on.
@@ -133,64 +294,100 @@ impl Relay {
         &self.host
     }
 
-    async fn take(&mut self, loaded: &Loaded) -> Result<(), Vec<String>> {
-        if loaded.hash == self.shared.status().config.hash {
-            self.shared.status().config.error = None;
-            tracing::debug!("manifests say the same as before");
-            return Ok(());
-        }
-        let plan = Plan::new(&loaded.fleet, self.options.ipv4_source).map_err(|error| vec![error])?;
-        self.activate(loaded, plan).await?;
-        let mut status = self.shared.status();
-        status.config.reloads += 1;
-        status.config.error = None;
-        tracing::info!(
-            hash = loaded.hash,
-            domains = loaded.fleet.domains().len(),
-            routes = self.plan.routes.len(),
-            "manifests taken"
-        );
-        Ok(())
+    /// Changes of what is reported.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes()
     }
 
-    /// Makes `plan` and its fleet what the relay works by, in the order that loses nothing: prefixes that leave are
-    /// withdrawn before the tables change, those that come are added after.
-    async fn activate(&mut self, loaded: &Loaded, plan: Plan) -> Result<(), Vec<String>> {
+    /// Forwards by `next` from now on, and by what it lacks of the one before for as long as that drains. On an error
+    /// nothing has changed, or the next look puts right what has.
+    async fn take(&mut self, next: Target) -> Result<(), Vec<String>> {
+        let now = Instant::now();
+        let mut leaving = self.leaving.clone();
+        leaving.depart(
+            &self.target.configs,
+            &next.configs,
+            now,
+            Duration::from_secs(self.options.drain_seconds.into()),
+        );
+        let plan = self.plan_for(&next, &leaving, now)?;
         let lines = |failure: Failure| failure.lines().to_vec();
-        let change = self.plan.change_to(&plan);
-        let obstacles = self.host.obstacles(&change.new_routes).await.map_err(lines)?;
+        let obstacles = self.host.obstacles(&self.plan.change_to(&plan).new_routes).await.map_err(lines)?;
         if !obstacles.is_empty() {
             return Err(obstacles);
         }
-        self.host.add_addresses(&change.new_addresses).await.map_err(lines)?;
-        self.plan.addresses.extend(&change.new_addresses);
-        if !change.old_routes.is_empty() {
-            self.host.remove_routes(change.old_routes).await;
-            sleep(DRAIN).await;
-        }
-        self.swap(&loaded.fleet);
-        self.plan = plan;
-        self.shared.status().config.activated(loaded.hash.clone(), &loaded.fleet, self.plan.routes.len());
-        self.host.add_routes(&change.new_routes).await.map_err(lines)?;
-        self.host.change_routes(&change.changed_routes).await.map_err(lines)?;
-        self.host.remove_addresses(&change.old_addresses).await;
+        (self.target, self.leaving) = (next, leaving);
+        self.apply(plan, true).await?;
+        self.activated();
         Ok(())
     }
 
-    fn swap(&self, fleet: &Fleet) {
-        let defaults = Defaults { ipv4_source: self.options.ipv4_source };
+    /// The same target, after something else changed. `tables`: that something is in the tables.
+    async fn apply_again(&mut self, tables: bool) -> Result<(), Vec<String>> {
+        let plan = self.plan_for(&self.target, &self.leaving, Instant::now())?;
+        self.apply(plan, tables).await
+    }
+
+    fn plan_for(&self, target: &Target, leaving: &Leaving, now: Instant) -> Result<Plan, Vec<String>> {
+        let plan = Plan::new(&target.fleet, self.source).map_err(|error| vec![error])?;
+        let plan = plan.with_leaving(leaving.routed(now), self.source);
+        let plan = if self.announces { plan } else { plan.silent() };
+        let on_sides = !self.options.sides.is_empty();
+        Ok(if on_sides { plan.without_addresses(&self.host.addresses_of_others(&self.view)) } else { plan })
+    }
+
+    /// Makes `plan` and the tables what the relay works by, in the order that loses nothing: what is no longer announced
+    /// is withdrawn before the tables change, what comes is announced after.
+    async fn apply(&mut self, plan: Plan, tables: bool) -> Result<(), Vec<String>> {
+        let lines = |failure: Failure| failure.lines().to_vec();
+        let change = self.plan.change_to(&plan);
+        self.host.add_addresses(&change.new_addresses).await.map_err(lines)?;
+        let (announced, silent): (Vec<_>, Vec<_>) =
+            change.changed_routes.into_iter().partition(|(_, route)| route.announced);
+        let before = std::mem::replace(&mut self.plan, plan);
+        self.host.change_routes(&silent, &before).await.map_err(lines)?;
+        self.host.remove_routes(change.old_routes, &before).await;
+        if tables {
+            block_in_place(|| self.swap());
+        }
+        self.host.add_routes(&change.new_routes).await.map_err(lines)?;
+        self.host.change_routes(&announced, &before).await.map_err(lines)?;
+        self.host.remove_addresses(&change.old_addresses).await;
+        let leaving = !self.leaving.is_empty();
+        self.shared.update(|status| (status.config.routes, status.leaving) = (self.plan.routes.len(), leaving));
+        Ok(())
+    }
+
+    /// Compiles the tables, and has the workers use them.
+    fn swap(&self) {
+        let test = (!self.options.sides.is_empty()).then(self_test::domain);
+        let extra = self.leaving.forwarded().chain(test.as_ref());
+        let union = together(&self.target.configs, extra);
+        let fleet = union.as_ref().unwrap_or(&self.target.fleet);
+        let defaults = Defaults { ipv4_source: self.source };
         let snapshot = Snapshot::compile(fleet, &self.shared.memory, &defaults);
         self.shared.snapshot.store(Arc::new(snapshot));
     }
 
-    fn announce_start(self, first: &Loaded) -> Self {
-        self.shared.status().device = Some(Device {
-            tun: self.host.tun().clone(),
-            table: self.options.route_table,
-            queue_length: self.options.tun_queue_length,
-            ipv4_source: self.options.ipv4_source,
+    fn activated(&self) {
+        let activation = self.target.activation(Timestamp::now());
+        self.shared.update(|status| {
+            self.target.describe(&mut status.config);
+            status.readiness.loaded = true;
+            status.remember(activation);
         });
-        self.shared.set_ready(true);
+    }
+
+    fn announce_start(self) -> Self {
+        self.shared.update(|status| {
+            status.device = Some(Device {
+                tun: self.host.tun().clone(),
+                table: self.options.table(),
+                queue_length: self.options.tun_queue_length,
+                ipv4_source: self.source,
+            });
+            status.readiness.routes = true;
+        });
         let tun = self.host.tun();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -198,13 +395,14 @@ impl Relay {
             queues = self.shared.progress.len(),
             queue_length = self.options.tun_queue_length,
             rp_filter = tun.rp_filter,
-            ipv4_source = %self.options.ipv4_source,
-            route_table = %self.options.route_table,
+            ipv4_source = %self.source,
+            route_table = %self.options.table(),
             admin = %self.options.admin,
-            domains = first.fleet.domains().len(),
-            rules = first.fleet.rules().count(),
+            domains = self.target.fleet.domains().len(),
+            rules = self.target.fleet.rules().count(),
             routes = self.plan.routes.len(),
-            hash = first.hash,
+            hash = self.target.hash,
+            revision = self.target.sequence,
             startup_ms = Timestamp::now().duration_since(self.shared.started).as_millis(),
             "forwarding"
         );

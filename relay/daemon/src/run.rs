@@ -1,14 +1,18 @@
 //! The life of the process: check, start, serve, reload, end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     net::TcpListener,
-    runtime::Builder,
+    runtime::{Builder, Runtime},
     select,
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{Receiver, UnboundedReceiver, unbounded_channel},
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
 
 use crate::{
@@ -18,42 +22,100 @@ use crate::{
     failure::{Failure, host},
     metrics::Metrics,
     preflight,
-    relay::Relay,
-    shared::Shared,
-    watch::Watch,
+    relay::{Relay, Target},
+    revision::{self, Offer, api, mounted},
+    shared::{Identity, SelfTest, Shared},
+    watch::{Watch, is_manifest},
     workers::Watchdog,
 };
 
-/// How often the workers are looked at.
+/// How often the workers and the sides are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How often the routes are looked at.
 const KEEP: Duration = Duration::from_secs(5);
 
+/// The kernel tells of many small changes at once: they are looked at together.
+const SETTLE: Duration = Duration::from_millis(20);
+
 /// Runs until a signal or a failure.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    // One thread for everything that is not packets.
-    let mut runtime = Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(1).thread_name("culvert-control").enable_all().build();
-    let runtime = runtime.map_err(|error| host("no runtime", error))?;
+    options.check().map_err(Failure::Host)?;
+    let runtime = runtime()?;
     let result = runtime.block_on(start_and_serve(options));
     // Requests in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
+/// Sleeps until a signal.
+pub(crate) fn wait() -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        while matches!(signals.next().await, Asked::Reload) {}
+        Ok(())
+    })
+}
+
+/// One thread for everything that is not packets.
+fn runtime() -> Result<Runtime, Failure> {
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).thread_name("culvert-control").enable_all().build();
+    runtime.map_err(|error| host("no runtime", error))
+}
+
 async fn start_and_serve(options: Options) -> Result<(), Failure> {
     let signals = Signals::listen()?;
-    let watch = Watch::start(options.config.clone());
-    let first = config::load(&options.config).map_err(Failure::Config)?;
-    preflight::check()?;
+    let watch = Watch::start(options.config.clone(), is_manifest);
+    let mounted = options.revision_dir.clone().map(|folder| (Watch::start(vec![folder.clone()], is_file), folder));
+    let first = match options.by_revision() {
+        true => Target::default(),
+        false => config::load(&options.config).map_err(Failure::Config)?.into(),
+    };
+    preflight::check(&options)?;
     let listener = listen(options.admin).await?;
     let metrics = Metrics::new().map_err(Failure::Broken)?;
-    let shared = Arc::new(Shared::new(options.queues(), options.config.clone()));
+    let shared = Arc::new(shared(&options));
     let (ended, worker_ended) = unbounded_channel();
+    let (offer, offers) = revision::offers();
+    let watched = options.fleet.clone().filter(|_| options.watch);
     let relay = Relay::start(options, Arc::clone(&shared), first, &ended).await?;
+    if let Some((watch, folder)) = mounted {
+        let offer = offer.clone();
+        tokio::spawn(async move { mounted::watch(watch, &folder, offer).await });
+    }
+    if let Some(fleet) = watched {
+        tokio::spawn(api::watch(fleet, offer.clone(), shared.contact.clone()));
+    }
     tokio::spawn(admin::serve(listener, Arc::clone(&shared), relay.host().clone(), metrics));
-    serve(relay, &shared, signals, watch.spawn(), worker_ended).await
+    let sources = Sources { manifests: watch.spawn(), offers, events: relay.host().events()?, _offer: offer };
+    serve(relay, &shared, signals, sources, worker_ended).await
+}
+
+fn is_file(path: &std::path::Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(mounted::is_file_name)
+}
+
+fn shared(options: &Options) -> Shared {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let fleet = options.fleet.as_ref().map(ToString::to_string);
+    let identity = Identity { fleet, pod: variable("POD_NAME"), node: variable("NODE_NAME") };
+    let shared = Shared::new(options.queues(), options.config.clone(), identity);
+    if !options.sides.is_empty() {
+        let test = SelfTest::new(options.queues());
+        shared.update(|status| status.readiness.self_test = Some(test));
+    }
+    shared
+}
+
+/// Where news come from.
+struct Sources {
+    manifests: Receiver<()>,
+    offers: Receiver<Offer>,
+    /// Of interfaces, addresses and neighbours.
+    events: Receiver<()>,
+    /// Kept, so that there may be offers as long as the relay runs.
+    _offer: tokio::sync::mpsc::Sender<Offer>,
 }
 
 /// Forwards, and reacts to whatever happens meanwhile.
@@ -61,30 +123,41 @@ async fn serve(
     mut relay: Relay,
     shared: &Shared,
     mut signals: Signals,
-    mut changes: Receiver<()>,
+    mut sources: Sources,
     mut worker_ended: UnboundedReceiver<String>,
 ) -> Result<(), Failure> {
     let mut watchdog = Watchdog::default();
     let (mut look, mut keep) = (every(LOOK), every(KEEP));
+    let mut changes = relay.changes();
     loop {
+        let departure = relay.next_departure();
         select! {
             signal = signals.next() => match signal {
                 Asked::Reload => relay.reload().await,
                 Asked::End => break,
             },
-            Some(()) = changes.recv() => relay.reload().await,
+            Some(()) = sources.manifests.recv() => relay.reload().await,
+            Some(offer) = sources.offers.recv() => relay.consider(offer).await,
+            Some(()) = sources.events.recv() => {
+                tokio::time::sleep(SETTLE).await;
+                let _ = sources.events.try_recv();
+                relay.look_at_sides(false).await;
+            }
             why = worker_ended.recv() => {
                 relay.stop().await;
                 return Err(Failure::Broken(why.unwrap_or_default()));
             }
+            () = until(departure) => relay.depart().await,
+            Ok(()) = changes.changed() => relay.gate().await,
             _ = look.tick() => {
                 shared.expire_fragments();
                 let hung = watchdog.look(&shared.workers());
-                shared.status().hung = hung.suspects;
+                shared.update(|status| status.hung = hung.suspects);
                 if !hung.lost.is_empty() {
                     relay.abandon().await;
                     return Err(Failure::Broken(format!("workers {:?} hang: a bug in the relay or the kernel", hung.lost)));
                 }
+                relay.look_at_sides(true).await;
             }
             _ = keep.tick() => relay.keep_routes().await,
         }
@@ -93,6 +166,14 @@ async fn serve(
     relay.stop().await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Returns at that time, or never.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

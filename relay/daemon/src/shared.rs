@@ -1,22 +1,32 @@
 //! What the threads and the HTTP server share, and what of it they may look at.
 
 use std::{
+    collections::VecDeque,
     hash::{BuildHasher, RandomState},
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use arc_swap::ArcSwap;
-use engine::{Memory, Now, Snapshot};
+use engine::{DomainCount, Memory, Now, Snapshot};
 use jiff::Timestamp;
 use mape::{Fleet, Ipv4Net};
+use tokio::sync::watch;
 
+mod readiness;
+
+pub(crate) use self::readiness::{Readiness, SelfTest};
 use crate::{
-    host::{RouteTable, Tun},
+    host::{HopView, RouteTable, Tun},
+    obstacles::Obstacle,
+    revision::{
+        Source,
+        api::Contact,
+        choice::Refusal,
+        history::{Activation, SHOWN},
+    },
+    self_test::{self, Notes, Round},
     workers::{Progress, Reading},
 };
 
@@ -29,10 +39,24 @@ pub(crate) struct Shared {
     pub(crate) clock: Instant,
     /// One for each worker.
     pub(crate) progress: Vec<Arc<Progress>>,
+    /// What the workers saw of the self-test.
+    pub(crate) notes: Arc<Notes>,
     pub(crate) started: Timestamp,
-    /// Routes lead here, and the relay is not about to end.
-    ready: AtomicBool,
+    pub(crate) identity: Identity,
+    /// Whether the API server answers, where it is asked.
+    pub(crate) contact: Contact,
     status: Mutex<Status>,
+    /// The number of the last change of what is reported.
+    sequence: watch::Sender<u64>,
+}
+
+/// Who this relay is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Identity {
+    /// Its `BorderRelay`.
+    pub(crate) fleet: Option<String>,
+    pub(crate) pod: Option<String>,
+    pub(crate) node: Option<String>,
 }
 
 /// What changes seldom.
@@ -42,12 +66,37 @@ pub(crate) struct Status {
     pub(crate) device: Option<Device>,
     /// Workers that hang, by number.
     pub(crate) hung: Vec<usize>,
+    pub(crate) readiness: Readiness,
+    /// Why the newest revision is not in use.
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) obstacles: Vec<Obstacle>,
+    /// Next hops of the sides.
+    pub(crate) hops: Vec<HopView>,
+    /// The last activations, oldest first.
+    pub(crate) history: VecDeque<Activation>,
+    /// Something that was removed is still forwarded.
+    pub(crate) leaving: bool,
+    /// What was reported last.
+    reported: Reported,
 }
 
-/// The manifests: those in use, and what happened to later ones.
+/// What the operator waits for: its changes are numbered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Reported {
+    revision: Option<(Option<u64>, String, Source)>,
+    reasons: Vec<&'static str>,
+    refusal: Option<Refusal>,
+    obstacles: Vec<Obstacle>,
+}
+
+/// The manifests or the revision: those in use, and what happened to later ones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Config {
     pub(crate) paths: Vec<PathBuf>,
+    /// The revision's number.
+    pub(crate) sequence: Option<u64>,
+    /// Where it came from.
+    pub(crate) source: Option<Source>,
     pub(crate) hash: String,
     pub(crate) since: Option<Timestamp>,
     pub(crate) domains: Vec<DomainSummary>,
@@ -83,7 +132,7 @@ pub(crate) struct Device {
 
 impl Shared {
     /// For this many workers; with no domain yet.
-    pub(crate) fn new(workers: usize, paths: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(workers: usize, paths: Vec<PathBuf>, identity: Identity) -> Self {
         let memory = Memory::new(workers, RandomState::new().hash_one(0));
         let empty = Snapshot::compile(&Fleet::default(), &memory, &engine::Defaults::default());
         let status = Status { config: Config { paths, ..Config::default() }, ..Status::default() };
@@ -92,9 +141,12 @@ impl Shared {
             memory,
             clock: Instant::now(),
             progress: (0..workers).map(|_| Arc::default()).collect(),
+            notes: Arc::new(Notes::new(workers)),
             started: Timestamp::now(),
-            ready: AtomicBool::new(false),
+            identity,
+            contact: Contact::default(),
             status: Mutex::new(status),
+            sequence: watch::Sender::new(1),
         }
     }
 
@@ -103,36 +155,93 @@ impl Shared {
         self.memory.expire(Now(self.clock.elapsed().as_nanos() as u64));
     }
 
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Relaxed)
+    /// A copy of the status, and why the relay is not ready, if it is not.
+    pub(crate) fn look(&self) -> (Status, Vec<&'static str>) {
+        let status = self.lock().clone();
+        let reasons = status.readiness.reasons(Instant::now());
+        (status, reasons)
     }
 
-    pub(crate) fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Relaxed);
+    /// Why it is not ready; empty if it is.
+    pub(crate) fn reasons(&self) -> Vec<&'static str> {
+        self.lock().readiness.reasons(Instant::now())
     }
 
-    pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the status, and tells those who wait if that changed anything that is reported. Readiness lapses with
+    /// time: so it is called every second, with nothing to change.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        let mut status = self.lock();
+        let result = change(&mut status);
+        let now = Reported::of(&status);
+        if now != status.reported {
+            status.reported = now;
+            self.sequence.send_modify(|sequence| *sequence += 1);
+        }
+        result
+    }
+
+    /// The number of the last change, and those to come.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.sequence.subscribe()
+    }
+
+    /// A round of the self-test is over.
+    pub(crate) fn self_tested(&self, round: &Round) {
+        self.update(|status| {
+            if let Some(test) = &mut status.readiness.self_test {
+                test.take(round, Instant::now());
+            }
+        });
+    }
+
+    /// What was counted for domains, without the relay's own.
+    pub(crate) fn counts(&self) -> Vec<DomainCount> {
+        let mut counts = self.memory.read();
+        counts.retain(|count| !self_test::is(&count.name));
+        counts
     }
 
     pub(crate) fn workers(&self) -> Vec<Reading> {
         self.progress.iter().map(|progress| progress.read()).collect()
     }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reported {
+    fn of(status: &Status) -> Self {
+        let Config { sequence, source, hash, .. } = &status.config;
+        Self {
+            revision: source.map(|source| (*sequence, hash.clone(), source)),
+            reasons: status.readiness.reasons(Instant::now()),
+            refusal: status.refusal.clone(),
+            obstacles: status.obstacles.clone(),
+        }
+    }
+}
+
+impl Status {
+    /// Another one is in use.
+    pub(crate) fn remember(&mut self, activation: Activation) {
+        self.history.push_back(activation);
+        while self.history.len() > SHOWN {
+            self.history.pop_front();
+        }
+    }
 }
 
 impl Config {
-    /// Other manifests are in use from now on.
-    pub(crate) fn activated(&mut self, hash: String, fleet: &Fleet, routes: usize) {
-        self.hash = hash;
-        self.since = Some(Timestamp::now());
-        self.domains = fleet.domains().iter().map(DomainSummary::from).collect();
-        self.routes = routes;
-    }
-
     /// They could not be used.
     pub(crate) fn refused(&mut self, errors: Vec<String>) {
         self.failures += 1;
         self.error = Some(ConfigError { at: Timestamp::now(), errors });
+    }
+
+    /// How many mapping rules are in use.
+    pub(crate) fn rules(&self) -> usize {
+        self.domains.iter().map(|domain| domain.ipv4_prefixes.len()).sum()
     }
 }
 

@@ -1,13 +1,16 @@
 //! `/state`: everything there is to know, as JSON.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
+use crds::revision::FORMAT_VERSION;
 use engine::{Count, DomainCount};
 use serde::Serialize;
 
 use crate::{
-    host::LinkDrops,
-    shared::{Config, ConfigError, Device, DomainSummary, Shared, Status},
+    host::{HopView, LinkDrops},
+    revision::{api::Away, history::Activation},
+    self_test::Way,
+    shared::{Config, ConfigError, Device, DomainSummary, Identity, SelfTest, Shared, Status},
     workers::Reading,
 };
 
@@ -16,8 +19,28 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub(crate) struct State {
     version: &'static str,
+    /// The number of the last change of anything but counters.
+    state_sequence: u64,
     started: String,
+    fleet: Option<String>,
+    pod: Option<String>,
+    node: Option<String>,
     ready: bool,
+    /// Why it is not ready, a word each.
+    ready_reasons: Vec<&'static str>,
+    revision: Option<RevisionState>,
+    /// Why the newest revision is not in use.
+    revision_error: Option<ReasonState>,
+    /// Since when the API server does not answer, and what is wrong.
+    api_away: Option<AwayState>,
+    /// What is missing, and what to do about it.
+    obstacles: Vec<ReasonState>,
+    draining: bool,
+    /// Something that was removed is still forwarded.
+    leaving: bool,
+    next_hops: Vec<NextHopState>,
+    self_test: Option<Vec<SelfTestState>>,
+    history: Vec<Activation>,
     config: ConfigState,
     device: Option<DeviceState>,
     workers: Vec<WorkerState>,
@@ -26,6 +49,48 @@ pub(crate) struct State {
     unattributed: Counts,
     /// What the kernel dropped at interfaces, without the relay seeing it.
     kernel_drops: Vec<LinkDropsState>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RevisionState {
+    /// Manifests have none.
+    sequence: Option<u64>,
+    hash: String,
+    format_version: u32,
+    domains: usize,
+    rules: usize,
+    since: Option<String>,
+    source: &'static str,
+}
+
+#[derive(Serialize)]
+struct ReasonState {
+    reason: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct AwayState {
+    since: String,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct NextHopState {
+    interface: String,
+    address: String,
+    family: &'static str,
+    up: bool,
+}
+
+/// What a worker last passed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SelfTestState {
+    queue: usize,
+    to_ce: bool,
+    from_ce: bool,
 }
 
 #[derive(Serialize)]
@@ -119,13 +184,30 @@ struct LinkDropsState {
 impl State {
     /// How things are now; `links` were read just before.
     pub(crate) fn read(shared: &Shared, links: Vec<LinkDrops>) -> Self {
-        let status = shared.status().clone();
-        let counts = shared.memory.read();
+        // Before the status: a change in between is told again rather than never.
+        let state_sequence = *shared.changes().borrow();
+        let (status, ready_reasons) = shared.look();
+        let counts = shared.counts();
         let workers = shared.workers();
+        let Identity { fleet, pod, node } = shared.identity.clone();
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            state_sequence,
             started: shared.started.to_string(),
-            ready: shared.is_ready(),
+            fleet,
+            pod,
+            node,
+            ready: ready_reasons.is_empty(),
+            ready_reasons,
+            revision: RevisionState::new(&status.config),
+            revision_error: status.refusal.as_ref().map(|it| ReasonState::new(it.reason, &it.message)),
+            api_away: shared.contact.away().map(AwayState::from),
+            obstacles: status.obstacles.iter().map(|it| ReasonState::new(it.reason, &it.message)).collect(),
+            draining: status.readiness.draining,
+            leaving: status.leaving,
+            next_hops: status.hops.iter().map(NextHopState::from).collect(),
+            self_test: status.readiness.self_test.as_ref().map(SelfTestState::of),
+            history: status.history.iter().cloned().collect(),
             config: ConfigState::new(&status.config, shared.snapshot.load().tables().bytes()),
             device: status.device.as_ref().map(|device| DeviceState::new(device, workers.len())),
             workers: workers
@@ -140,6 +222,48 @@ impl State {
     }
 }
 
+impl RevisionState {
+    fn new(config: &Config) -> Option<Self> {
+        Some(Self {
+            sequence: config.sequence,
+            hash: config.hash.clone(),
+            format_version: FORMAT_VERSION,
+            domains: config.domains.len(),
+            rules: config.rules(),
+            since: config.since.map(|since| since.to_string()),
+            source: config.source?.word(),
+        })
+    }
+}
+
+impl ReasonState {
+    fn new(reason: &'static str, message: &str) -> Self {
+        Self { reason, message: message.to_owned() }
+    }
+}
+
+impl From<Away> for AwayState {
+    fn from(Away { since, why }: Away) -> Self {
+        Self { since: since.to_string(), message: why }
+    }
+}
+
+impl From<&HopView> for NextHopState {
+    fn from(hop: &HopView) -> Self {
+        let HopView { interface, address, family, alive, .. } = hop;
+        Self { interface: interface.clone(), address: address.to_string(), family: family.word(), up: *alive }
+    }
+}
+
+impl SelfTestState {
+    fn of(test: &SelfTest) -> Vec<Self> {
+        let now = Instant::now();
+        let passes = |way, queue| test.worker_passes(way, queue, now);
+        let state = |queue| Self { queue, to_ce: passes(Way::ToCe, queue), from_ce: passes(Way::FromCe, queue) };
+        (0..test.workers()).map(state).collect()
+    }
+}
+
 impl ConfigState {
     fn new(config: &Config, table_bytes: usize) -> Self {
         Self {
@@ -147,7 +271,7 @@ impl ConfigState {
             hash: config.hash.clone(),
             since: config.since.map(|since| since.to_string()),
             domains: config.domains.len(),
-            rules: config.domains.iter().map(|domain| domain.ipv4_prefixes.len()).sum(),
+            rules: config.rules(),
             routes: config.routes,
             table_bytes,
             reloads: config.reloads,

@@ -1,4 +1,4 @@
-//! Notices that manifests changed: edited in place, renamed over, or swapped behind a symbolic link as a ConfigMap is.
+//! Notices that manifests, or a revision's files, changed: edited in place, renamed over, or swapped behind a symbolic link as a ConfigMap is.
 
 use std::{
     collections::BTreeSet,
@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// A watch over files and directories.
 pub(crate) struct Watch {
     paths: Vec<PathBuf>,
+    /// Whether a directory's file is read.
+    is_read: fn(&Path) -> bool,
     seen: Fingerprint,
     events: Receiver<()>,
     /// Kept so that events keep coming.
@@ -34,14 +36,14 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Begins to watch. Call it before the manifests are read, so that no change falls between.
-    pub(crate) fn start(paths: Vec<PathBuf>) -> Self {
+    pub(crate) fn start(paths: Vec<PathBuf>, is_read: fn(&Path) -> bool) -> Self {
         let (sender, events) = channel(1);
         let watcher = watcher(&paths, sender);
         if let Err(error) = &watcher {
             tracing::warn!("no notice of changed manifests ({error}): looking every {} s instead", LOOK.as_secs());
         }
-        let seen = fingerprint(&paths);
-        Self { paths, seen, events, _watcher: watcher.ok() }
+        let seen = fingerprint(&paths, is_read);
+        Self { paths, is_read, seen, events, _watcher: watcher.ok() }
     }
 
     /// Watches on, and tells of each change.
@@ -63,7 +65,7 @@ impl Watch {
         loop {
             // An event or the time to look: both lead to the comparison.
             let _ = timeout(LOOK, next(&mut self.events)).await;
-            let now = fingerprint(&self.paths);
+            let now = fingerprint(&self.paths, self.is_read);
             if now != self.seen {
                 self.seen = self.settled(now).await;
                 return;
@@ -77,7 +79,7 @@ impl Watch {
     async fn settled(&self, mut now: Fingerprint) -> Fingerprint {
         for _ in 0..PATIENCE {
             sleep(SETTLE).await;
-            let later = fingerprint(&self.paths);
+            let later = fingerprint(&self.paths, self.is_read);
             if later == now {
                 break;
             }
@@ -125,9 +127,9 @@ fn folders(paths: &[PathBuf]) -> BTreeSet<PathBuf> {
 /// What a file looked like: path, inode, size, and time of change to the nanosecond.
 type Fingerprint = BTreeSet<(PathBuf, u64, u64, i64, i64)>;
 
-fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
+fn fingerprint(paths: &[PathBuf], is_read: fn(&Path) -> bool) -> Fingerprint {
     let inside = paths.iter().filter_map(|path| fs::read_dir(path).ok()).flatten().flatten().map(|entry| entry.path());
-    let all = paths.iter().filter(|path| !path.is_dir()).cloned().chain(inside.filter(|path| is_manifest(path)));
+    let all = paths.iter().filter(|path| !path.is_dir()).cloned().chain(inside.filter(|path| is_read(path)));
     all.filter_map(|path| {
         let found = fs::metadata(&path).ok()?;
         Some((path, found.ino(), found.size(), found.ctime(), found.ctime_nsec()))
@@ -135,8 +137,8 @@ fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
     .collect()
 }
 
-/// Whether a directory's file is read.
-fn is_manifest(path: &Path) -> bool {
+/// Whether a directory's file is read as a manifest.
+pub(crate) fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
@@ -155,7 +157,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.yaml");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::start(vec![file.clone()]);
+        let mut watch = Watch::start(vec![file.clone()], is_manifest);
         fs::write(&file, "2").unwrap();
         assert!(notices(&mut watch).await, "edited in place");
         fs::write(folder.path().join("new"), "3").unwrap();
@@ -175,7 +177,7 @@ mod tests {
         symlink("..1", folder.path().join("..data")).unwrap();
         symlink("..data/a.yaml", folder.path().join("a.yaml")).unwrap();
         for path in [folder.path().to_owned(), folder.path().join("a.yaml")] {
-            let mut watch = Watch::start(vec![path.clone()]);
+            let mut watch = Watch::start(vec![path.clone()], is_manifest);
             let target =
                 if fs::read_link(folder.path().join("..data")).unwrap() == Path::new("..1") { "..2" } else { "..1" };
             symlink(target, folder.path().join("..next")).unwrap();
@@ -189,7 +191,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, neighbour) = (folder.path().join("a.yaml"), folder.path().join("busy.log"));
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::start(vec![folder.path().to_owned()]);
+        let mut watch = Watch::start(vec![folder.path().to_owned()], is_manifest);
         let busy = tokio::spawn(async move {
             loop {
                 fs::write(&neighbour, "busy").unwrap();
@@ -205,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_in_a_directory_that_comes_or_goes_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut watch = Watch::start(vec![folder.path().to_owned()]);
+        let mut watch = Watch::start(vec![folder.path().to_owned()], is_manifest);
         fs::write(folder.path().join("a.yaml"), "1").unwrap();
         assert!(notices(&mut watch).await, "comes");
         fs::remove_file(folder.path().join("a.yaml")).unwrap();

@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use self::slots::{BATCH, Slots};
-use crate::workers::Progress;
+use crate::{self_test::Notes, shared::Shared, workers::Progress};
 
 /// One queue and everything its thread needs.
 pub(crate) struct Worker {
@@ -23,6 +23,9 @@ pub(crate) struct Worker {
     engine: Engine,
     snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
     progress: Arc<Progress>,
+    notes: Arc<Notes>,
+    /// Its number.
+    number: usize,
     clock: Instant,
     slots: Slots,
     /// Always empty: its memory is what [`Worker::forward`] lists a batch in.
@@ -32,21 +35,16 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(
-        queue: OwnedFd,
-        stop: Arc<OwnedFd>,
-        engine: Engine,
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        progress: Arc<Progress>,
-        clock: Instant,
-    ) -> Self {
+    pub(crate) fn new(queue: OwnedFd, stop: Arc<OwnedFd>, engine: Engine, shared: &Shared, number: usize) -> Self {
         Self {
             queue,
             stop,
             engine,
-            snapshot: Cache::new(snapshot),
-            progress,
-            clock,
+            snapshot: Cache::new(Arc::clone(&shared.snapshot)),
+            progress: Arc::clone(&shared.progress[number]),
+            notes: Arc::clone(&shared.notes),
+            number,
+            clock: shared.clock,
             slots: Slots::new(),
             list: Vec::with_capacity(BATCH),
             verdicts: [Verdict::default(); BATCH],
@@ -84,6 +82,9 @@ impl Worker {
     fn forward(&mut self) {
         let mut packets = reuse(mem::take(&mut self.list));
         packets.extend(self.slots.packets());
+        if self.notes.are_wanted() {
+            packets.iter().for_each(|packet| self.notes.note(self.number, packet.bytes()));
+        }
         let now = Now(self.clock.elapsed().as_nanos() as u64);
         let verdicts = &mut self.verdicts[..packets.len()];
         self.engine.process(self.snapshot.load(), now, &mut packets, verdicts, &mut self.extras);

@@ -41,10 +41,9 @@ impl Workers {
         let stop = Arc::new(event.map_err(|error| host("no event descriptor", error))?);
         let secret = RandomState::new().hash_one(0);
         let mut threads = Vec::with_capacity(queues.len());
-        for (number, (queue, progress)) in queues.into_iter().zip(&shared.progress).enumerate() {
+        for (number, queue) in queues.into_iter().enumerate() {
             let engine = Engine::new(Options { ttl: Ttl::Kernel, worker: number, secret });
-            let (stop, snapshot) = (Arc::clone(&stop), Arc::clone(&shared.snapshot));
-            let worker = Worker::new(queue, stop, engine, snapshot, Arc::clone(progress), shared.clock);
+            let worker = Worker::new(queue, Arc::clone(&stop), engine, shared, number);
             let farewell = Farewell { number, ended: ended.clone(), error: None };
             let thread = thread::Builder::new().name(format!("culvert-tun-{number}"));
             threads.push(thread.spawn(move || farewell.after(worker)).map_err(|error| host("no thread", error))?);

@@ -7,14 +7,14 @@ use rtnetlink::{
     packet_route::link::{AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage, Stats64},
 };
 
-use super::{netlink::Error, sysctl};
+use super::{netlink::Error, sides::Link, sysctl};
 use crate::failure::{Failure, host};
 
 /// The largest MTU there is: the TUN never is what a packet does not fit; the tunnel is.
 const MTU: u32 = 65_535;
 
 /// An interface group of the TUN's own, by which policy rules tell its routes from others.
-const GROUP: u32 = 7597;
+pub(super) const GROUP: u32 = 7597;
 
 /// The TUN device, as others on the box see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub(crate) struct LinkDrops {
     pub(crate) transmitted: u64,
 }
 
-/// Configures the TUN and switches it on.
-pub(super) async fn set_up(netlink: &Handle, name: &str, queue_length: u32) -> Result<Tun, Failure> {
+/// Configures a TUN and switches it on.
+pub(super) async fn set_up(netlink: &Handle, name: &str, queue_length: u32, group: u32) -> Result<Tun, Failure> {
     let index = rustix::net::netdevice::name_to_index(socket()?, name).map_err(|error| host(name, error))?;
     let failed = |error: Error| host(format_args!("{name} cannot be configured"), error);
     keep_quiet(netlink, index).await.map_err(failed)?;
@@ -45,12 +45,30 @@ pub(super) async fn set_up(netlink: &Handle, name: &str, queue_length: u32) -> R
         let attempt = "IPv6 is off on the TUN device and cannot be switched on";
         host(format_args!("{attempt} (`sysctl -w net.ipv6.conf.default.disable_ipv6=0`)"), error)
     })?;
-    // The kernel applies the greater of `all` and the device's own. Strict (1) would drop ICMP errors from addresses that
-    // lie elsewhere on this box, so where there is a filter at all, ours is the loose one (2), which beats it.
-    let rp_filter = if sysctl::rp_filter_all() == 0 { 0 } else { 2 };
-    change(netlink, settings(index, queue_length, rp_filter)).await.map_err(failed)?;
+    let rp_filter = rp_filter();
+    change(netlink, settings(index, queue_length, rp_filter, group)).await.map_err(failed)?;
     change(netlink, LinkUnspec::new_with_index(index).up().build()).await.map_err(failed)?;
     Ok(Tun { name: name.to_owned(), index, rp_filter })
+}
+
+/// The filter that a device of ours gets. The kernel applies the greater of `all` and the device's own. Strict (1) would
+/// drop ICMP errors from addresses that lie elsewhere on this box, so where there is a filter at all, ours is the loose
+/// one (2), which beats it.
+fn rp_filter() -> u32 {
+    if sysctl::rp_filter_all() == 0 { 0 } else { 2 }
+}
+
+/// Has a side forward IPv4 and not filter strictly, if it does not already.
+pub(super) async fn fit_side(netlink: &Handle, link: &Link) -> Result<bool, Error> {
+    let rp_filter = rp_filter();
+    if link.ipv4_forwarding && u32::try_from(link.rp_filter) == Ok(rp_filter) {
+        return Ok(false);
+    }
+    let settings = [(FORWARDING, 1), (RP_FILTER, rp_filter)];
+    let message = LinkUnspec::new_with_index(link.index)
+        .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![ipv4_settings(&settings)])]))
+        .build();
+    change(netlink, message).await.map(|()| true)
 }
 
 /// Keeps the kernel from sending multicast reports into the TUN. A router joins groups as soon as IPv6 is on a device that
@@ -61,12 +79,13 @@ async fn keep_quiet(netlink: &Handle, index: u32) -> Result<(), Error> {
     change(netlink, LinkUnspec::new_with_index(index).mtu(MTU).build()).await
 }
 
-fn settings(index: u32, queue_length: u32, rp_filter: u32) -> LinkMessage {
+fn settings(index: u32, queue_length: u32, rp_filter: u32, group: u32) -> LinkMessage {
+    let ipv4 = [(FORWARDING, 1), (RP_FILTER, rp_filter), (ACCEPT_LOCAL, 1)];
     LinkUnspec::new_with_index(index)
         .append_extra_attribute(LinkAttribute::TxQueueLen(queue_length))
-        .append_extra_attribute(LinkAttribute::Group(GROUP))
+        .append_extra_attribute(LinkAttribute::Group(group))
         .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![
-            AfSpecUnspec::Inet(vec![ipv4_settings(rp_filter)]),
+            AfSpecUnspec::Inet(vec![ipv4_settings(&ipv4)]),
             AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]),
         ]))
         .build()
@@ -82,16 +101,17 @@ fn socket() -> Result<std::os::fd::OwnedFd, Failure> {
         .map_err(|error| host("no socket", error))
 }
 
-/// IPv4 settings of the device (IFLA_INET_CONF), as `linux/ip.h` numbers them. Written out here because rtnetlink's own
-/// message leaves zeros away, and `default.rp_filter` is what a new device starts with.
-fn ipv4_settings(rp_filter: u32) -> AfSpecInet {
+// As `linux/ip.h` numbers them.
+const FORWARDING: u16 = 1;
+const RP_FILTER: u16 = 8;
+const ACCEPT_LOCAL: u16 = 23;
+
+/// IPv4 settings of a device (IFLA_INET_CONF). Written out here because rtnetlink's own message leaves zeros away, and
+/// `default.rp_filter` is what a new device starts with.
+fn ipv4_settings(settings: &[(u16, u32)]) -> AfSpecInet {
     const IFLA_INET_CONF: u16 = 1;
-    const FORWARDING: u16 = 1;
-    const RP_FILTER: u16 = 8;
-    const ACCEPT_LOCAL: u16 = 23;
-    let settings = [(FORWARDING, 1), (RP_FILTER, rp_filter), (ACCEPT_LOCAL, 1)];
-    let bytes = settings.into_iter().flat_map(|(kind, value)| {
-        let [length, kind] = [8u16, kind].map(u16::to_ne_bytes);
+    let bytes = settings.iter().flat_map(|(kind, value)| {
+        let [length, kind] = [8u16, *kind].map(u16::to_ne_bytes);
         [length[0], length[1], kind[0], kind[1]].into_iter().chain(value.to_ne_bytes())
     });
     AfSpecInet::Other(DefaultNla::new(IFLA_INET_CONF | NLA_F_NESTED, bytes.collect()))

@@ -2,7 +2,9 @@
 
 use std::{fmt, io};
 
-use rtnetlink::{Handle, new_connection, sys::AsyncSocket};
+use futures_util::StreamExt;
+use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection, sys::AsyncSocket};
+use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::failure::{Failure, host};
 
@@ -21,6 +23,22 @@ pub(super) fn connect_strict() -> Result<Handle, Failure> {
     connection.socket_mut().socket_mut().set_netlink_get_strict_chk(true).map_err(failed)?;
     tokio::spawn(connection);
     Ok(handle)
+}
+
+/// Tells of changes of interfaces, addresses, neighbours and policy rules: that there was one, not which.
+pub(super) fn events() -> Result<Receiver<()>, Failure> {
+    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr, MulticastGroup::Neigh];
+    let (connection, _, mut messages) =
+        new_multicast_connection(&groups).map_err(|error| host("no netlink socket", error))?;
+    tokio::spawn(connection);
+    let (sender, events) = channel(1);
+    tokio::spawn(async move {
+        while messages.next().await.is_some() {
+            // One waiting notice is enough.
+            let _ = sender.try_send(());
+        }
+    });
+    Ok(events)
 }
 
 /// An error of netlink: as the system would put it, without the message it was about.

@@ -17,29 +17,46 @@ use crate::plan::Route;
 
 const LOCAL: u32 = 255;
 
+/// The metric of routes that are not announced: they carry traffic on. All others have the kernel's own default.
+const SILENT: u32 = 7597;
+
 /// Adds a route, or replaces the source of one that is there.
 pub(super) async fn add(
     netlink: &Handle,
     tun: &Tun,
     table: RouteTable,
     prefix: IpNet,
-    source: Option<Ipv4Addr>,
+    route: &Route,
     replace: bool,
 ) -> Result<(), Error> {
-    let request = netlink.route().add(message(tun, table, prefix, source));
+    let request = netlink.route().add(message(tun, table, prefix, route.source, route.announced));
     let request = if replace { request.replace() } else { request };
     Ok(request.execute().await?)
 }
 
-/// Removes a route, if it is there.
-pub(super) async fn remove(netlink: &Handle, tun: &Tun, table: RouteTable, prefix: IpNet) -> Result<(), Error> {
-    match netlink.route().del(message(tun, table, prefix, None)).execute().await.map_err(Error::from) {
+/// Removes a route that is announced, or one that is not, if it is there.
+pub(super) async fn remove(
+    netlink: &Handle,
+    tun: &Tun,
+    table: RouteTable,
+    prefix: IpNet,
+    announced: bool,
+) -> Result<(), Error> {
+    match netlink.route().del(message(tun, table, prefix, None, announced)).execute().await.map_err(Error::from) {
         Err(error) if error.is(libc::ESRCH) => Ok(()),
         result => result,
     }
 }
 
-fn message(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>) -> RouteMessage {
+fn message(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>, announced: bool) -> RouteMessage {
+    let mut message = message_of(tun, table, prefix, source);
+    if !announced {
+        message.attributes.push(RouteAttribute::Priority(SILENT));
+    }
+    message
+}
+
+fn message_of(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>) -> RouteMessage {
     match prefix {
         IpNet::V4(net) => {
             let route = RouteMessageBuilder::<Ipv4Addr>::new()
@@ -57,15 +74,17 @@ fn message(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>
     }
 }
 
-/// The prefixes that lead to the TUN by a route of ours; `strict` is a socket that only dumps what is asked for.
-pub(super) async fn installed(strict: &Handle, tun: &Tun, table: RouteTable) -> Result<BTreeSet<IpNet>, Error> {
+/// The prefixes that lead to the TUN by a route of ours, and whether that is announced; `strict` is a socket that only
+/// dumps what is asked for.
+pub(super) async fn installed(strict: &Handle, tun: &Tun, table: RouteTable) -> Result<BTreeSet<(IpNet, bool)>, Error> {
     let v4 = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(tun.index).protocol(PROTOCOL);
     let v6 = RouteMessageBuilder::<Ipv6Addr>::new().output_interface(tun.index).protocol(PROTOCOL);
     let number = table.number();
     let mut prefixes = BTreeSet::new();
     for query in [v4.table_id(number).build(), v6.table_id(number).build()] {
         match strict.route().get(query).execute().try_collect::<Vec<_>>().await.map_err(Error::from) {
-            Ok(routes) => prefixes.extend(routes.iter().map(|route| Existing::read(route).prefix)),
+            Ok(routes) => prefixes
+                .extend(routes.iter().map(Existing::read).map(|route| (route.prefix, route.metric != Some(SILENT)))),
             // A table without any route is none.
             Err(error) if error.is(libc::ENOENT) => {}
             Err(error) => return Err(error),
@@ -185,7 +204,7 @@ fn protocol_name(protocol: RouteProtocol) -> String {
     }
 }
 
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
+pub(super) fn ip(address: &RouteAddress) -> Option<IpAddr> {
     match address {
         RouteAddress::Inet(v4) => Some((*v4).into()),
         RouteAddress::Inet6(v6) => Some((*v6).into()),

@@ -1,133 +1,278 @@
-//! The policy rules of `--route-table NUMBER`:
-//!
-//! ```text
-//! 0:     from all iif TUN lookup NUMBER           what leaves the TUN is routed by the relay's table,
-//! 0:     from all iif TUN unreachable             and by nothing else: neither to this box nor by its main table
-//! 0:     from all lookup local                    the kernel's own, which now comes behind them
-//! 7597:  from all lookup NUMBER suppress_ifgroup default    everything else sees the routes to the TUN, and only
-//!                                                 them: the next hops in the table lie on interfaces of group 0
-//! ```
+//! Policy rules: which packet is routed by which table. Without sides there are three, as `--help` shows them; with sides
+//! see [`sides`].
+
+mod sides;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
+use ipnet::IpNet;
 use rtnetlink::{
     Handle, IpVersion, RuleAddRequest,
     packet_route::{
-        AddressFamily,
-        rule::{RuleAction, RuleAttribute, RuleMessage},
+        AddressFamily, IpProtocol,
+        rule::{RuleAction, RuleAttribute, RuleMessage, RulePortRange},
     },
 };
 
+pub(super) use self::sides::{Interface, Sides};
 use super::{PROTOCOL, netlink::Error};
 use crate::failure::{Failure, host};
 
-/// Where the rule for everything else stands: behind `local`, before `main` (32766).
-const PRIORITY: u32 = 7597;
+/// Where the rules behind `local` stand, before `main` (32766).
+const BEHIND_LOCAL: u32 = 7597;
 
-/// Installs the rules, and adopts those that a killed relay left.
-pub(super) async fn install(netlink: &Handle, tun: &str, table: u32) -> Result<(), Failure> {
-    remove(netlink, tun).await.map_err(|error| host("policy rules of an earlier relay cannot be removed", error))?;
-    for family in [IpVersion::V4, IpVersion::V6] {
-        install_family(netlink, &family, tun, table).await?;
-    }
-    Ok(())
+/// The group of interfaces that nobody has put into another: routes that leave by one of them can be looked past.
+const DEFAULT_GROUP: u32 = 0;
+
+/// Which rules a relay wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The name of the TUN.
+    pub(super) tun: String,
+    /// The relay's own table.
+    pub(super) table: u32,
+    /// Its sides, if it has any.
+    pub(super) sides: Option<Sides>,
 }
 
-async fn install_family(netlink: &Handle, family: &IpVersion, tun: &str, table: u32) -> Result<(), Failure> {
-    let failed = |error: Error| host("policy rules cannot be added", error);
-    let before = list(netlink, family).await.map_err(failed)?;
-    let first: Vec<RuleMessage> = before.into_iter().filter_map(in_front).collect();
-    for rule in [from_tun(family, tun, table), nothing_else(family, tun), to_tun(family, table)] {
-        add(netlink, rule).await.map_err(failed)?;
+/// Installs the rules, if they are not all there as they shall be, and adopts those that a killed relay left. The new ones
+/// are there before the old ones go. Whether anything had to be done.
+pub(super) async fn install(netlink: &Handle, wanted: &Wanted) -> Result<bool, Failure> {
+    let mut changed = false;
+    for family in [IpVersion::V4, IpVersion::V6] {
+        let failed = |error: Error| host("policy rules cannot be set", error);
+        changed |= install_family(netlink, &family, wanted).await.map_err(failed)?;
+    }
+    Ok(changed)
+}
+
+async fn install_family(netlink: &Handle, family: &IpVersion, wanted: &Wanted) -> Result<bool, Error> {
+    let rules = wanted.rules(family);
+    let before = list(netlink, family).await?;
+    let (ours, others): (Vec<RuleMessage>, Vec<RuleMessage>) = before.into_iter().partition(|rule| wanted.owns(rule));
+    if ours.iter().map(Rule::read).eq(rules.iter().map(|rule| Some(rule.clone()))) {
+        return Ok(false);
+    }
+    for rule in &rules {
+        add(netlink, rule.message(family)).await?;
     }
     // Rules of equal priority stand in the order they came. What was first (`lookup local`) is added again, behind ours,
     // before the old one goes: there is no moment without it.
-    for rule in first {
-        add(netlink, rule.clone()).await.map_err(failed)?;
-        delete(netlink, rule).await.map_err(failed)?;
+    for rule in others.into_iter().filter_map(in_front) {
+        add(netlink, rule.clone()).await?;
+        delete(netlink, rule).await?;
     }
-    Ok(())
+    // Of equal rules the first goes, which is the old one.
+    for rule in ours {
+        delete(netlink, rule).await?;
+    }
+    Ok(true)
 }
 
-/// Removes all rules of a relay whose TUN has this name.
-pub(super) async fn remove(netlink: &Handle, tun: &str) -> Result<(), Error> {
+/// Removes all the rules of such a relay.
+pub(super) async fn remove(netlink: &Handle, wanted: &Wanted) -> Result<(), Error> {
     for family in [IpVersion::V4, IpVersion::V6] {
-        let rules = list(netlink, &family).await?;
-        for rule in rules.into_iter().filter(|rule| is_ours(rule) && names(rule, tun)) {
-            if let Some(table) = table(&rule) {
-                delete(netlink, to_tun(&family, table)).await?;
-            }
+        for rule in list(netlink, &family).await?.into_iter().filter(|rule| wanted.owns(rule)) {
             delete(netlink, rule).await?;
         }
     }
     Ok(())
 }
 
-/// Whether all the rules of a relay whose TUN has this name are there.
-pub(super) async fn are_complete(netlink: &Handle, tun: &str, table: u32) -> Result<bool, Error> {
-    for family in [IpVersion::V4, IpVersion::V6] {
-        let rules = list(netlink, &family).await?;
-        let ours: Vec<_> = rules.iter().filter(|rule| is_ours(rule)).collect();
-        let from_tun = ours.iter().filter(|rule| names(rule, tun)).count();
-        let to_tun = ours.iter().any(|rule| self::table(rule) == Some(table) && !names(rule, tun));
-        if from_tun != 2 || !to_tun {
-            return Ok(false);
+impl Wanted {
+    /// The rules, in order.
+    fn rules(&self, family: &IpVersion) -> Vec<Rule> {
+        let from_tun = [
+            Rule::first().iif(&self.tun).lookup(self.table),
+            // What leaves the TUN is routed by the relay's table and by nothing else.
+            Rule::first().iif(&self.tun).unreachable(),
+        ];
+        let others = match &self.sides {
+            None => vec![Rule::behind_local().lookup(self.table).past(DEFAULT_GROUP)],
+            Some(sides) => sides.rules(family, self.table),
+        };
+        from_tun.into_iter().chain(others).collect()
+    }
+
+    /// Whether a rule is this relay's, or that of one before it with the same names. A relay with sides has its network
+    /// namespace to itself.
+    fn owns(&self, message: &RuleMessage) -> bool {
+        if !message.attributes.contains(&RuleAttribute::Protocol(PROTOCOL)) {
+            return false;
+        }
+        let Some(rule) = Rule::read(message).filter(|_| self.sides.is_none()) else {
+            return true;
+        };
+        match &rule.iif {
+            Some(interface) => *interface == self.tun,
+            None => rule.action == Action::Lookup(self.table),
         }
     }
-    Ok(true)
 }
 
-fn from_tun(family: &IpVersion, tun: &str, table: u32) -> RuleMessage {
-    let mut rule = rule(family, 0, RuleAction::ToTable);
-    rule.attributes.extend([RuleAttribute::Iifname(tun.to_owned()), RuleAttribute::Table(table)]);
-    rule
+/// A rule, as far as the relay uses what rules can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    priority: u32,
+    iif: Option<String>,
+    from: Option<IpNet>,
+    to: Option<IpNet>,
+    protocol: Option<u8>,
+    source_ports: Option<(u16, u16)>,
+    destination_ports: Option<(u16, u16)>,
+    action: Action,
+    /// Routes that leave by an interface of this group do not count.
+    past: Option<u32>,
 }
 
-fn nothing_else(family: &IpVersion, tun: &str) -> RuleMessage {
-    let mut rule = rule(family, 0, RuleAction::Unreachable);
-    rule.attributes.push(RuleAttribute::Iifname(tun.to_owned()));
-    rule
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Lookup(u32),
+    Unreachable,
 }
 
-fn to_tun(family: &IpVersion, table: u32) -> RuleMessage {
-    let mut rule = rule(family, PRIORITY, RuleAction::ToTable);
-    rule.attributes.extend([RuleAttribute::Table(table), RuleAttribute::SuppressIfGroup(0)]);
-    rule
-}
+impl Rule {
+    /// In front of everything, `local` included.
+    fn first() -> Self {
+        Self {
+            priority: 0,
+            iif: None,
+            from: None,
+            to: None,
+            protocol: None,
+            source_ports: None,
+            destination_ports: None,
+            action: Action::Unreachable,
+            past: None,
+        }
+    }
 
-fn rule(family: &IpVersion, priority: u32, action: RuleAction) -> RuleMessage {
-    let mut rule = RuleMessage::default();
-    rule.header.family = match family {
-        IpVersion::V4 => AddressFamily::Inet,
-        IpVersion::V6 => AddressFamily::Inet6,
-    };
-    rule.header.action = action;
-    rule.attributes = vec![RuleAttribute::Priority(priority), RuleAttribute::Protocol(PROTOCOL)];
-    rule
+    fn behind_local() -> Self {
+        Self { priority: BEHIND_LOCAL, ..Self::first() }
+    }
+
+    fn iif(self, interface: &str) -> Self {
+        Self { iif: Some(interface.to_owned()), ..self }
+    }
+
+    /// What the kernel of this box sends itself.
+    fn sent_here(self) -> Self {
+        self.iif("lo")
+    }
+
+    fn from(self, net: impl Into<IpNet>) -> Self {
+        Self { from: Some(net.into()), ..self }
+    }
+
+    fn to(self, net: impl Into<IpNet>) -> Self {
+        Self { to: Some(net.into()), ..self }
+    }
+
+    fn protocol(self, number: u8) -> Self {
+        Self { protocol: Some(number), ..self }
+    }
+
+    fn source_ports(self, first: u16, last: u16) -> Self {
+        Self { source_ports: Some((first, last)), ..self }
+    }
+
+    fn destination_ports(self, first: u16, last: u16) -> Self {
+        Self { destination_ports: Some((first, last)), ..self }
+    }
+
+    fn lookup(self, table: u32) -> Self {
+        Self { action: Action::Lookup(table), ..self }
+    }
+
+    fn unreachable(self) -> Self {
+        Self { action: Action::Unreachable, ..self }
+    }
+
+    fn past(self, group: u32) -> Self {
+        Self { past: Some(group), ..self }
+    }
+
+    fn message(&self, family: &IpVersion) -> RuleMessage {
+        let mut message = RuleMessage::default();
+        message.header.family = match family {
+            IpVersion::V4 => AddressFamily::Inet,
+            IpVersion::V6 => AddressFamily::Inet6,
+        };
+        message.header.action = match self.action {
+            Action::Lookup(_) => RuleAction::ToTable,
+            Action::Unreachable => RuleAction::Unreachable,
+        };
+        message.header.src_len = self.from.map_or(0, |net| net.prefix_len());
+        message.header.dst_len = self.to.map_or(0, |net| net.prefix_len());
+        message.attributes = self.attributes();
+        message
+    }
+
+    fn attributes(&self) -> Vec<RuleAttribute> {
+        let Self { priority, iif, from, to, protocol, source_ports, destination_ports, action, past } = self;
+        let range = |(start, end): (u16, u16)| RulePortRange { start, end };
+        let table = match action {
+            Action::Lookup(table) => Some(RuleAttribute::Table(*table)),
+            Action::Unreachable => None,
+        };
+        [
+            Some(RuleAttribute::Priority(*priority)),
+            Some(RuleAttribute::Protocol(PROTOCOL)),
+            iif.clone().map(RuleAttribute::Iifname),
+            from.map(|net| RuleAttribute::Source(net.addr())),
+            to.map(|net| RuleAttribute::Destination(net.addr())),
+            protocol.map(|number| RuleAttribute::IpProtocol(IpProtocol::from(i32::from(number)))),
+            source_ports.map(range).map(RuleAttribute::SourcePortRange),
+            destination_ports.map(range).map(RuleAttribute::DestinationPortRange),
+            table,
+            past.map(RuleAttribute::SuppressIfGroup),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// What the kernel lists; `None` if the relay never makes such a rule.
+    fn read(message: &RuleMessage) -> Option<Self> {
+        let mut rule = Self::first();
+        let mut table = message.header.table.into();
+        let any = match message.header.family {
+            AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            _ => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let net = |address, length| IpNet::new(address, length).ok().filter(|_| length > 0);
+        (rule.from, rule.to) = (net(any, message.header.src_len), net(any, message.header.dst_len));
+        for attribute in &message.attributes {
+            match attribute {
+                RuleAttribute::Priority(priority) => rule.priority = *priority,
+                RuleAttribute::Iifname(name) => rule.iif = Some(name.clone()),
+                RuleAttribute::Source(address) => rule.from = net(*address, message.header.src_len),
+                RuleAttribute::Destination(address) => rule.to = net(*address, message.header.dst_len),
+                RuleAttribute::IpProtocol(protocol) => rule.protocol = u8::try_from(i32::from(*protocol)).ok(),
+                RuleAttribute::SourcePortRange(range) => rule.source_ports = Some((range.start, range.end)),
+                RuleAttribute::DestinationPortRange(range) => rule.destination_ports = Some((range.start, range.end)),
+                RuleAttribute::Table(number) => table = *number,
+                RuleAttribute::SuppressIfGroup(group) if *group != u32::MAX => rule.past = Some(*group),
+                _ => {}
+            }
+        }
+        rule.action = match message.header.action {
+            RuleAction::ToTable => Action::Lookup(table),
+            RuleAction::Unreachable => Action::Unreachable,
+            _ => return None,
+        };
+        Some(rule)
+    }
 }
 
 /// The rule, if it is somebody else's and stands as far in front as ours shall; the kernel leaves priority 0 unsaid.
 fn in_front(mut rule: RuleMessage) -> Option<RuleMessage> {
-    let has_priority = rule.attributes.iter().any(|attribute| matches!(attribute, RuleAttribute::Priority(1..)));
-    if has_priority || is_ours(&rule) {
+    if rule.attributes.iter().any(|attribute| matches!(attribute, RuleAttribute::Priority(1..))) {
         return None;
     }
     rule.attributes.push(RuleAttribute::Priority(0));
     Some(rule)
-}
-
-fn table(rule: &RuleMessage) -> Option<u32> {
-    rule.attributes.iter().find_map(|attribute| match attribute {
-        RuleAttribute::Table(table) if *table != 0 => Some(*table),
-        _ => None,
-    })
-}
-
-fn is_ours(rule: &RuleMessage) -> bool {
-    rule.attributes.contains(&RuleAttribute::Protocol(PROTOCOL))
-}
-
-fn names(rule: &RuleMessage, tun: &str) -> bool {
-    rule.attributes.iter().any(|attribute| matches!(attribute, RuleAttribute::Iifname(name) if name == tun))
 }
 
 async fn list(netlink: &Handle, family: &IpVersion) -> Result<Vec<RuleMessage>, Error> {
@@ -146,5 +291,44 @@ async fn delete(netlink: &Handle, rule: RuleMessage) -> Result<(), Error> {
     match netlink.rule().del(rule).execute().await.map_err(Error::from) {
         Err(error) if error.is(libc::ENOENT) => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(sides: Option<Sides>) -> Wanted {
+        Wanted { tun: "culvert0".to_owned(), table: 4646, sides }
+    }
+
+    #[test]
+    fn a_rule_is_read_as_it_was_written() {
+        let every = Rule::first()
+            .iif("net1")
+            .from("192.0.2.0/24".parse::<IpNet>().unwrap())
+            .to("198.51.100.1/32".parse::<IpNet>().unwrap())
+            .protocol(6)
+            .source_ports(179, 179)
+            .destination_ports(1024, 2048)
+            .lookup(4646)
+            .past(0);
+        for rule in
+            [every, Rule::behind_local().unreachable(), Rule::first().from("0.0.0.0/32".parse::<IpNet>().unwrap())]
+        {
+            assert_eq!(Rule::read(&rule.message(&IpVersion::V4)), Some(rule));
+        }
+    }
+
+    #[test]
+    fn a_relay_without_sides_leaves_others_rules_alone() {
+        let mine = wanted(None);
+        let other = Wanted { tun: "culvert1".to_owned(), table: 7597, sides: None };
+        for rule in other.rules(&IpVersion::V4) {
+            assert!(!mine.owns(&rule.message(&IpVersion::V4)), "{rule:?}");
+        }
+        for rule in mine.rules(&IpVersion::V4) {
+            assert!(mine.owns(&rule.message(&IpVersion::V4)), "{rule:?}");
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! Every metric: its name, what it means, and where its numbers come from.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use engine::{Count, DomainCount, Kept};
 use opentelemetry::{KeyValue, metrics::Meter};
 
 use super::Sample;
+use crate::{host::Refused, self_test::Way};
 
 /// Takes one series: its value and its labels.
 type Series<'s> = &'s mut dyn FnMut(u64, &[KeyValue]);
@@ -42,7 +46,7 @@ pub(super) fn register(meter: &Meter, sample: &Shared) {
 }
 
 /// Their names end in `_total` once exported.
-const COUNTERS: [(&str, &str, Read); 14] = [
+const COUNTERS: [(&str, &str, Read); 15] = [
     ("culvert_forwarded_packets", "Packets that crossed the relay", |s, add| forwarded(s, packets, add)),
     ("culvert_forwarded_bytes", "Bytes of those packets, as they came in", |s, add| forwarded(s, bytes, add)),
     ("culvert_dropped_packets", "Packets that went no further, by reason", |s, add| dropped(s, packets, add)),
@@ -54,17 +58,26 @@ const COUNTERS: [(&str, &str, Read); 14] = [
     ("culvert_tun_write_errors", "Packets that the kernel did not take back, and that are lost", write_errors),
     ("culvert_tun_dropped_packets", "Packets for the relay that the kernel dropped: its TUN queue was full", tun_drops),
     ("culvert_interface_dropped_packets", "Packets that the kernel dropped at other interfaces", interface_drops),
+    ("culvert_refused_packets", "Packets that the kernel's routing refused in this network namespace", refused),
     ("culvert_worker_batches", "Batches of packets, by queue", |s, add| by_queue(s, |w| w.batches, add)),
     ("culvert_config_reloads", "Changes of the manifests that were taken", |s, add| add(s.config.reloads, &[])),
     ("culvert_config_reload_failures", "Changes of the manifests that were refused", reload_failures),
 ];
 
-const GAUGES: [(&str, &str, Read); 11] = [
-    ("culvert_ready", "1 while routes lead here", |s, add| add(s.ready.into(), &[])),
+const GAUGES: [(&str, &str, Read); 19] = [
+    ("culvert_ready", "1 while a packet would be forwarded", |s, add| add(s.ready.into(), &[])),
     ("culvert_build_info", "Always 1; which build this is", build_info),
     ("culvert_config_info", "Always 1; which manifests are in use", config_info),
     ("culvert_config_last_reload_successful", "0 if the manifests on disk are not those in use", last_successful),
     ("culvert_config_activated_timestamp_seconds", "Since when the manifests are in use", activated),
+    ("culvert_revision_info", "Always 1; which revision is in use, and where it came from", revision_info),
+    ("culvert_revision_sequence", "The number of the revision in use", revision_sequence),
+    ("culvert_revision_refused", "1 while a newer revision cannot be used, by reason", revision_refused),
+    ("culvert_api_away_seconds", "For how long the API server has not answered; 0 while it does", api_away),
+    ("culvert_next_hop_up", "1 while a next hop answers", next_hops),
+    ("culvert_self_test_passed", "1 while a worker's packets of the self-test come back", self_test),
+    ("culvert_obstacle", "1 for each thing that is missing, by reason", obstacles),
+    ("culvert_draining", "1 while the pod is asked to leave", |s, add| add(s.draining.into(), &[])),
     ("culvert_domains", "MAP domains in use", |s, add| add(s.config.domains.len() as u64, &[])),
     ("culvert_rules", "Mapping rules in use", rules),
     ("culvert_routes", "Routes to the TUN device", |s, add| add(s.config.routes as u64, &[])),
@@ -173,11 +186,71 @@ fn activated(sample: &Sample, add: Series<'_>) {
 }
 
 fn rules(sample: &Sample, add: Series<'_>) {
-    add(sample.config.domains.iter().map(|domain| domain.ipv4_prefixes.len() as u64).sum(), &[]);
+    add(sample.config.rules() as u64, &[]);
 }
 
 fn config_info(sample: &Sample, add: Series<'_>) {
     add(1, &[KeyValue::new("hash", sample.config.hash.clone())]);
+}
+
+fn revision_info(sample: &Sample, add: Series<'_>) {
+    let (Some(sequence), Some(source)) = (sample.config.sequence, sample.config.source) else { return };
+    let fleet = KeyValue::new("fleet", sample.fleet.clone().unwrap_or_default());
+    let (hash, sequence) =
+        (KeyValue::new("hash", sample.config.hash.clone()), KeyValue::new("sequence", sequence.to_string()));
+    add(1, &[fleet, hash, sequence, KeyValue::new("source", source.word())]);
+}
+
+fn revision_sequence(sample: &Sample, add: Series<'_>) {
+    if let Some(sequence) = sample.config.sequence {
+        add(sequence, &[]);
+    }
+}
+
+fn revision_refused(sample: &Sample, add: Series<'_>) {
+    if let Some(reason) = sample.refused_revision {
+        add(1, &[KeyValue::new("reason", reason)]);
+    }
+}
+
+fn api_away(sample: &Sample, add: Series<'_>) {
+    if let Some(seconds) = sample.api_away {
+        add(seconds, &[]);
+    }
+}
+
+fn next_hops(sample: &Sample, add: Series<'_>) {
+    for hop in &sample.hops {
+        let interface = KeyValue::new("interface", hop.interface.clone());
+        add(hop.alive.into(), &[interface, KeyValue::new("address", hop.address.to_string())]);
+    }
+}
+
+fn self_test(sample: &Sample, add: Series<'_>) {
+    let Some(test) = &sample.self_test else { return };
+    let now = Instant::now();
+    for way in Way::ALL {
+        for queue in 0..test.workers() {
+            let labels = [KeyValue::new("direction", way.word()), queue_label(queue)];
+            add(test.worker_passes(way, queue, now).into(), &labels);
+        }
+    }
+}
+
+fn obstacles(sample: &Sample, add: Series<'_>) {
+    for reason in &sample.obstacles {
+        add(1, &[KeyValue::new("reason", *reason)]);
+    }
+}
+
+/// Of every relay, 0 too, so that a rate can be told.
+fn refused(sample: &Sample, add: Series<'_>) {
+    let Refused { no_route_ipv4, no_route_ipv6, reverse_path } = sample.refused;
+    for (count, family, reason) in
+        [(no_route_ipv4, "IPv4", "NoRoute"), (no_route_ipv6, "IPv6", "NoRoute"), (reverse_path, "IPv4", "ReversePath")]
+    {
+        add(count, &[KeyValue::new("family", family), KeyValue::new("reason", reason)]);
+    }
 }
 
 fn build_info(_: &Sample, add: Series<'_>) {

@@ -3,6 +3,8 @@
 
 mod node;
 mod own_table;
+mod pod;
 mod refusals;
 mod reload;
 mod run;
+mod sides;

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream, UdpSocket},
     os::{fd::AsFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread::{self, sleep},
     time::{Duration, Instant},
@@ -16,25 +16,31 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 pub(crate) const ADMIN: &str = "127.0.0.1:9108";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A network namespace, removed in the end.
 pub(crate) struct Node {
-    name: String,
+    pub(crate) name: String,
     /// Manifests.
     pub(crate) folder: TempDir,
 }
 
 impl Node {
-    /// A box that forwards, with a way to the Internet and one to the CEs.
-    pub(crate) fn new() -> Self {
+    /// A box with nothing but loopback.
+    pub(crate) fn bare() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("relay-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
         run("ip", &["netns", "add", &name]);
         let node = Self { name, folder: TempDir::new().unwrap() };
+        node.ip("link set lo up");
+        node
+    }
+
+    /// A box that forwards, with a way to the Internet and one to the CEs.
+    pub(crate) fn new() -> Self {
+        let node = Self::bare();
         node.sysctl("net.ipv4.ip_forward", 1);
         node.sysctl("net.ipv6.conf.all.forwarding", 1);
-        node.ip("link set lo up");
         node.ip("link add inet type veth peer name far4");
         node.ip("link add core type veth peer name far6");
         for link in ["inet", "core", "far4", "far6"] {
@@ -79,9 +85,17 @@ impl Node {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).args(wrapper);
         command.args([env!("CARGO_BIN_EXE_culvert-relay"), "run", "--queues", "2", "--config"]).arg(self.folder.path());
-        command.args(flags).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-        let process = command.stderr(Stdio::piped()).spawn().unwrap();
-        Relay { node: self, process }
+        command.args(flags);
+        self.spawn(command, ADMIN)
+    }
+
+    /// Starts a relay by this command, whose HTTP server is at that address.
+    pub(crate) fn spawn(&self, mut command: Command, admin: &str) -> Relay<'_> {
+        // A file, as nobody reads while it runs, and a full pipe would stop it.
+        let log = tempfile::NamedTempFile::new().unwrap();
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        let process = command.stderr(log.reopen().unwrap()).spawn().unwrap();
+        Relay { node: self, process, log, admin: admin.parse().unwrap() }
     }
 
     /// Starts a relay and waits until it forwards.
@@ -129,6 +143,8 @@ fn run(program: &str, arguments: &[&str]) -> String {
 pub(crate) struct Relay<'n> {
     node: &'n Node,
     process: Child,
+    log: tempfile::NamedTempFile,
+    admin: SocketAddr,
 }
 
 impl Relay<'_> {
@@ -139,7 +155,7 @@ impl Relay<'_> {
             if let Some(status) = self.process.try_wait().unwrap() {
                 panic!("ended with {status}: {}", self.log());
             }
-            assert!(begun.elapsed() < PATIENCE, "not ready");
+            assert!(begun.elapsed() < PATIENCE, "not ready: {:?} {}", self.get("/state"), self.log());
             sleep(Duration::from_millis(20));
         }
         self
@@ -152,8 +168,9 @@ impl Relay<'_> {
     /// The status code and body of an admin page, if the server is there.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n");
+        let admin = self.admin;
         self.node.inside(move || {
-            let mut connection = TcpStream::connect(ADMIN.parse::<SocketAddr>().unwrap()).ok()?;
+            let mut connection = TcpStream::connect(admin).ok()?;
             connection.write_all(request.as_bytes()).ok()?;
             let mut answer = String::new();
             connection.read_to_string(&mut answer).ok()?;
@@ -182,7 +199,7 @@ impl Relay<'_> {
     pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !is_so(self) {
-            assert!(begun.elapsed() < PATIENCE, "{what}: not in time; {}", self.state());
+            assert!(begun.elapsed() < PATIENCE, "{what}: not in time; {}; {}", self.state(), self.log());
             sleep(Duration::from_millis(20));
         }
     }
@@ -207,10 +224,9 @@ impl Relay<'_> {
         self.end()
     }
 
-    fn log(&mut self) -> String {
-        let mut log = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        log
+    /// Everything it said so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap()
     }
 }
 

@@ -1,0 +1,214 @@
+//! What a relay with sides is missing, and what to do about it: a word for the operator's conditions, and a sentence.
+
+use crate::{
+    cli::{Families, Family},
+    host::{SideView, View, accept_ra, forwarding_ipv6, rp_filter_all},
+};
+
+/// Something that is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Obstacle {
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+impl Obstacle {
+    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Settings that only the box's administrator can change, where `/proc/sys` is not writable.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Settings {
+    pub(crate) ipv6_forwarding: bool,
+    pub(crate) rp_filter_all: i32,
+    /// `accept_ra` of each IPv6 side.
+    pub(crate) accept_ra: Vec<(String, u32)>,
+}
+
+impl Settings {
+    /// Reads them.
+    pub(crate) fn read(view: &View) -> Self {
+        let sides = view.sides.iter().filter(|side| side.families.contain(Family::Ipv6));
+        let accept_ra = sides.filter_map(|side| Some((side.interface.clone(), accept_ra(&side.interface)?)));
+        Self { ipv6_forwarding: forwarding_ipv6(), rp_filter_all: rp_filter_all(), accept_ra: accept_ra.collect() }
+    }
+}
+
+/// Everything that is missing.
+pub(crate) fn find(view: &View, settings: &Settings) -> Vec<Obstacle> {
+    let mut found: Vec<Obstacle> = Family::ALL.into_iter().filter_map(|family| without_side(view, family)).collect();
+    for side in &view.sides {
+        found.extend(of_side(side, settings));
+    }
+    found.extend(Family::ALL.into_iter().filter_map(|family| without_next_hop(view, family)));
+    if !settings.ipv6_forwarding {
+        found.push(Obstacle::new(
+            "IPv6ForwardingOff",
+            "net.ipv6.conf.all.forwarding is 0: add the plugin `{\"type\": \"tuning\", \"sysctl\": \
+             {\"net.ipv6.conf.all.forwarding\": \"1\"}}` to the NetworkAttachmentDefinition of the IPv6 side, or the sysctl to \
+             spec.podTemplate",
+        ));
+    }
+    found
+}
+
+/// The families that have no next hop that answers.
+pub(crate) fn families_down(view: &View) -> Vec<Family> {
+    Family::ALL.into_iter().filter(|family| view.alive(*family).next().is_none()).collect()
+}
+
+fn without_side(view: &View, family: Family) -> Option<Obstacle> {
+    let word = family.word();
+    let has = view.sides.iter().any(|side| side.families.contain(family));
+    (!has).then(|| {
+        Obstacle::new("SideMissing", format!("no interface is for {word}: give one `side: {word}` or `side: Both`"))
+    })
+}
+
+fn of_side(side: &SideView, settings: &Settings) -> Vec<Obstacle> {
+    let name = &side.interface;
+    let Some(link) = &side.link else {
+        let message = format!(
+            "there is no interface {name}: its NetworkAttachmentDefinition was not attached; is Multus installed, and is \
+             `network` the NAD's namespace and name?"
+        );
+        return vec![Obstacle::new("InterfaceMissing", message)];
+    };
+    let mut found = Vec::new();
+    if !link.up {
+        found.push(Obstacle::new(
+            "InterfaceDown",
+            format!("{name} is down or has no carrier: look at its cable, VF or bridge"),
+        ));
+    }
+    let both = [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| side.families.contain(*family));
+    found.extend(both.filter_map(|family| without_address(side, family, settings)));
+    if side.families != Families::One(Family::Ipv6) {
+        if !link.ipv4_forwarding {
+            let message = format!(
+                "net.ipv4.conf.{name}.forwarding is 0 and cannot be set: add the plugin `tuning` with that sysctl to the \
+                 NetworkAttachmentDefinition of {name}"
+            );
+            found.push(Obstacle::new("IPv4ForwardingOff", message));
+        }
+        if settings.rp_filter_all.max(link.rp_filter) == 1 {
+            let message = format!(
+                "rp_filter of {name} is strict (1), which drops what comes back another way: set net.ipv4.conf.{name}.rp_filter \
+                 to 2 by the plugin `tuning`"
+            );
+            found.push(Obstacle::new("StrictReversePathFilter", message));
+        }
+    }
+    found
+}
+
+fn without_address(side: &SideView, family: Family, settings: &Settings) -> Option<Obstacle> {
+    let (name, word) = (&side.interface, family.word());
+    if side.addresses.iter().any(|net| Family::of(net.addr()) == family && !is_link_local(net.addr())) {
+        return None;
+    }
+    let ignores = settings.accept_ra.iter().any(|(side, value)| side == name && *value != 2);
+    let hint = if family == Family::Ipv6 && ignores {
+        format!(", or set net.ipv6.conf.{name}.accept_ra to 2 by the plugin `tuning` if a router announces the prefix")
+    } else {
+        String::new()
+    };
+    let message = format!("{name} has no {word} address: let the NetworkAttachmentDefinition's `ipam` give one{hint}");
+    Some(Obstacle::new("AddressMissing", message))
+}
+
+fn is_link_local(address: std::net::IpAddr) -> bool {
+    matches!(address, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+fn without_next_hop(view: &View, family: Family) -> Option<Obstacle> {
+    let word = family.word();
+    let hops: Vec<String> = view
+        .hops
+        .iter()
+        .filter(|hop| hop.family == family)
+        .map(|hop| format!("{} on {}", hop.address, hop.interface))
+        .collect();
+    if hops.is_empty() {
+        let message = format!(
+            "the {word} side has no next hop: list the routers' addresses in spec.dataplane.interfaces[].nextHops (nothing \
+             learns them from BGP peers yet)"
+        );
+        return Some(Obstacle::new("NextHopMissing", message));
+    }
+    view.alive(family).next().is_none().then(|| {
+        let message = format!(
+            "no {word} next hop answers ({}): are the addresses right, and on the same segment?",
+            hops.join(", ")
+        );
+        Obstacle::new("NextHopDown", message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{HopView, Link};
+
+    fn side(interface: &str, family: Family, addresses: &[&str]) -> SideView {
+        SideView {
+            interface: interface.to_owned(),
+            families: Families::One(family),
+            link: Some(Link { index: 2, up: true, ipv4_forwarding: true, rp_filter: 0 }),
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        }
+    }
+
+    fn hop(address: &str, family: Family) -> HopView {
+        HopView { interface: "net".to_owned(), address: address.parse().unwrap(), family, index: Some(2), alive: true }
+    }
+
+    fn sound() -> (View, Settings) {
+        let sides =
+            vec![side("net1", Family::Ipv4, &["198.51.100.1/24"]), side("net2", Family::Ipv6, &["2001:db8::1/64"])];
+        let hops = vec![hop("198.51.100.254", Family::Ipv4), hop("fe80::1", Family::Ipv6)];
+        let settings = Settings { ipv6_forwarding: true, rp_filter_all: 2, accept_ra: vec![("net2".to_owned(), 0)] };
+        (View { sides, hops, others: Vec::new() }, settings)
+    }
+
+    fn reasons(view: &View, settings: &Settings) -> Vec<&'static str> {
+        find(view, settings).iter().map(|obstacle| obstacle.reason).collect()
+    }
+
+    #[test]
+    fn a_sound_pod_has_none() {
+        let (view, settings) = sound();
+        assert_eq!(find(&view, &settings), []);
+        assert_eq!(families_down(&view), []);
+    }
+
+    #[test]
+    fn each_thing_that_is_missing_is_named() {
+        type Break = fn(&mut View, &mut Settings);
+        let cases: [(&str, Break); 9] = [
+            ("IPv6ForwardingOff", |_, settings| settings.ipv6_forwarding = false),
+            ("StrictReversePathFilter", |_, settings| settings.rp_filter_all = 1),
+            ("InterfaceMissing", |view, _| view.sides[1].link = None),
+            ("InterfaceDown", |view, _| view.sides[0].link.as_mut().unwrap().up = false),
+            ("IPv4ForwardingOff", |view, _| view.sides[0].link.as_mut().unwrap().ipv4_forwarding = false),
+            ("AddressMissing", |view, _| view.sides[1].addresses = vec!["fe80::7/64".parse().unwrap()]),
+            ("NextHopDown", |view, _| view.hops[0].alive = false),
+            ("NextHopMissing", |view, _| _ = view.hops.pop()),
+            ("SideMissing", |view, _| _ = view.sides.remove(0)),
+        ];
+        for (reason, change) in cases {
+            let (mut view, mut settings) = sound();
+            change(&mut view, &mut settings);
+            assert_eq!(reasons(&view, &settings), [reason]);
+        }
+    }
+
+    #[test]
+    fn a_side_without_an_address_says_what_accept_ra_has_to_do_with_it() {
+        let (mut view, settings) = sound();
+        view.sides[1].addresses.clear();
+        assert!(find(&view, &settings)[0].message.contains("net.ipv6.conf.net2.accept_ra to 2"));
+    }
+}

@@ -1,0 +1,257 @@
+//! The revision as the API server has it, watched object by object: a Role can allow single names only. The index says
+//! which other objects belong to it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crds::revision::{Files, INDEX, Index, Object, object_name};
+use futures_util::{StreamExt, stream::BoxStream};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, Config,
+    runtime::watcher::{self, Event, watcher},
+};
+use tokio::{
+    sync::mpsc::{Receiver, Sender, channel},
+    task::JoinHandle,
+    time::sleep,
+};
+
+use super::{Offer, Source};
+use crate::cli::FleetName;
+
+/// How long the API server is given for one watch, in seconds: when it is away without a word, this is when we notice.
+const WATCH: u32 = 60;
+
+/// Between two attempts, at first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Whether the API server answers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Contact(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Clone, Default)]
+struct Inner {
+    /// It has told something about the revision.
+    has_spoken: bool,
+    away: Option<Away>,
+}
+
+/// The API server does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Away {
+    pub(crate) since: Timestamp,
+    pub(crate) why: String,
+}
+
+impl Contact {
+    /// Since when it does not answer, if so.
+    pub(crate) fn away(&self) -> Option<Away> {
+        self.inner().away.clone()
+    }
+
+    /// Whether it has ever answered.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.inner().has_spoken
+    }
+
+    fn answered(&self) {
+        let mut inner = self.inner();
+        inner.has_spoken = true;
+        if let Some(away) = inner.away.take() {
+            tracing::info!(since = %away.since, "the API server answers again");
+        }
+    }
+
+    fn lost(&self, why: &str) {
+        let mut inner = self.inner();
+        match &mut inner.away {
+            Some(away) => why.clone_into(&mut away.why),
+            None => {
+                tracing::warn!("the API server does not answer, forwarding goes on: {why}");
+                inner.away = Some(Away { since: Timestamp::now(), why: why.to_owned() });
+            }
+        }
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an object has in it now; `None`: there is none.
+type Update = (String, Option<Files>);
+
+/// Watches the fleet's revision forever, and offers it whenever anything about it changes.
+pub(crate) async fn watch(fleet: FleetName, offers: Sender<Offer>, contact: Contact) {
+    let client = client(&contact).await;
+    let (updates, mut received) = channel(16);
+    let index = object_name(&fleet.name, 0);
+    let mut objects =
+        Objects { api: Api::namespaced(client, &fleet.namespace), contact, updates, watched: BTreeMap::new() };
+    objects.watch_only(std::slice::from_ref(&index));
+    let mut found: BTreeMap<String, Files> = BTreeMap::new();
+    while let Some((name, files)) = next(&mut received).await {
+        // An object that was deleted says nothing: what it said holds until another says something else.
+        let Some(files) = files else {
+            if found.is_empty() && name == index && offers.send(offer(Files::new())).await.is_err() {
+                return;
+            }
+            continue;
+        };
+        found.insert(name, files);
+        let parts = parts(&index, found.get(&index));
+        objects.watch_only(&parts);
+        found.retain(|name, _| parts.contains(name));
+        if offers.send(offer(found.values().flat_map(Clone::clone).collect())).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn next(received: &mut Receiver<Update>) -> Option<Update> {
+    received.recv().await
+}
+
+fn offer(files: Files) -> Offer {
+    Offer { source: Source::Api, files }
+}
+
+/// The names of the objects that an index speaks of, itself among them.
+fn parts(index: &str, files: Option<&Files>) -> Vec<String> {
+    let parsed = files.and_then(|files| files.get(INDEX)).and_then(|bytes| Index::parse(bytes).ok());
+    let chunks = parsed.into_iter().flat_map(|index| index.chunks).map(|chunk| chunk.object);
+    [index.to_owned()].into_iter().chain(chunks.filter(|object| object != index)).collect()
+}
+
+/// A client, as soon as there can be one.
+async fn client(contact: &Contact) -> Client {
+    let mut pause = BACKOFF.0;
+    loop {
+        let client = match Config::infer().await {
+            Ok(config) => Client::try_from(config).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match client {
+            Ok(client) => return client,
+            Err(error) => contact.lost(&error),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(BACKOFF.1);
+    }
+}
+
+/// The objects that are watched.
+struct Objects {
+    api: Api<ConfigMap>,
+    contact: Contact,
+    updates: Sender<Update>,
+    watched: BTreeMap<String, Task>,
+}
+
+/// Ends with its owner.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Objects {
+    fn watch_only(&mut self, names: &[String]) {
+        self.watched.retain(|name, _| names.contains(name));
+        for name in names {
+            if !self.watched.contains_key(name) {
+                let task = watch_one(self.api.clone(), name.clone(), self.updates.clone(), self.contact.clone());
+                self.watched.insert(name.clone(), Task(tokio::spawn(task)));
+            }
+        }
+    }
+}
+
+/// Watches one object forever.
+async fn watch_one(api: Api<ConfigMap>, name: String, updates: Sender<Update>, contact: Contact) {
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
+    let mut events: BoxStream<'_, _> = watcher(api, config).boxed();
+    let mut pause = BACKOFF.0;
+    let mut seen = false;
+    while let Some(event) = events.next().await {
+        let update = match event {
+            Ok(event) => {
+                contact.answered();
+                pause = BACKOFF.0;
+                read(event, &mut seen)
+            }
+            Err(error) => {
+                contact.lost(&told(&error));
+                sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF.1);
+                None
+            }
+        };
+        if let Some(files) = update
+            && updates.send((name.clone(), files)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// What an event says about the object, if anything. `seen`: it was in the list that is being read.
+fn read(event: Event<ConfigMap>, seen: &mut bool) -> Option<Option<Files>> {
+    match event {
+        Event::Init => {
+            *seen = false;
+            None
+        }
+        Event::InitApply(object) | Event::Apply(object) => {
+            *seen = true;
+            Some(Some(Object::files_of(&object)))
+        }
+        Event::InitDone => (!*seen).then_some(None),
+        Event::Delete(_) => Some(None),
+    }
+}
+
+/// An error with its causes: what kube says alone is only where it happened.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |told, cause| {
+        let cause = cause.to_string();
+        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_that_is_lost_is_lost_since_the_first_time() {
+        let contact = Contact::default();
+        assert!(!contact.has_spoken() && contact.away().is_none());
+        contact.lost("refused");
+        let since = contact.away().unwrap().since;
+        contact.lost("timed out");
+        assert_eq!(contact.away(), Some(Away { since, why: "timed out".to_owned() }));
+        contact.answered();
+        assert!(contact.has_spoken() && contact.away().is_none());
+    }
+
+    #[test]
+    fn an_index_names_its_objects() {
+        assert_eq!(parts("f-revision", None), ["f-revision"]);
+        let chunk =
+            |object: &str, file: &str| serde_json::json!({"object": object, "file": file, "sha256": "", "bytes": 1});
+        let index = serde_json::json!({
+            "formatVersion": 1, "fleet": "f", "sequence": 1, "hash": "", "domains": 0, "rules": 0, "bytes": 1,
+            "chunks": [chunk("f-revision-1", "domains-0.gz"), chunk("f-revision-2", "domains-1.gz")]});
+        let files = Files::from([(INDEX.to_owned(), index.to_string().into_bytes())]);
+        assert_eq!(parts("f-revision", Some(&files)), ["f-revision", "f-revision-1", "f-revision-2"]);
+    }
+}
