@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     admin,
-    cli::Options,
+    cli::{Family, Options},
     config,
     failure::{Failure, host},
     metrics::Metrics,
@@ -103,7 +103,10 @@ fn shared(options: &Options) -> Shared {
     let shared = Shared::new(options.queues(), options.config.clone(), identity);
     if !options.sides.is_empty() {
         let test = SelfTest::new(options.queues());
-        shared.update(|status| status.readiness.self_test = Some(test));
+        // Nobody has looked yet.
+        shared.update(|status| {
+            (status.readiness.self_test, status.readiness.down) = (Some(test), Family::ALL.to_vec());
+        });
     }
     shared
 }

@@ -48,23 +48,29 @@ pub(super) async fn install(netlink: &Handle, wanted: &Wanted) -> Result<bool, F
 }
 
 async fn install_family(netlink: &Handle, family: &IpVersion, wanted: &Wanted) -> Result<bool, Error> {
-    let rules = wanted.rules(family);
     let before = list(netlink, family).await?;
     let (ours, others): (Vec<RuleMessage>, Vec<RuleMessage>) = before.into_iter().partition(|rule| wanted.owns(rule));
-    if ours.iter().map(Rule::read).eq(rules.iter().map(|rule| Some(rule.clone()))) {
+    let found: Vec<Option<Rule>> = ours.iter().map(Rule::read).collect();
+    let rules = wanted.rules(family);
+    let are_there = |places: Places| rules.iter().map(|rule| Some(rule.at(places))).eq(found.iter().cloned());
+    if wanted.places().into_iter().any(are_there) {
         return Ok(false);
     }
+    // In front of complete rules a part of them does no harm, in this order; behind them none of them counts yet.
+    let [first, second] = wanted.places();
+    let taken = found.iter().flatten().any(|rule| first.has(rule));
+    let places = if taken { second } else { first };
     for rule in &rules {
-        add(netlink, rule.message(family)).await?;
+        add(netlink, rule.at(places).message(family)).await?;
     }
-    // Rules of equal priority stand in the order they came. What was first (`lookup local`) is added again, behind ours,
-    // before the old one goes: there is no moment without it.
-    for rule in others.into_iter().filter_map(in_front) {
-        add(netlink, rule.clone()).await?;
-        delete(netlink, rule).await?;
+    // `lookup local` is added again, behind ours, before the old one goes: there is no moment without it.
+    for rule in others.into_iter().filter(|rule| priority(rule) < places.local || places.local == 0 && priority(rule) == 0) {
+        add(netlink, with_priority(rule.clone(), places.local)).await?;
+        delete(netlink, with_priority(rule.clone(), priority(&rule))).await?;
     }
-    // Of equal rules the first goes, which is the old one.
-    for rule in ours {
+    // The last of them first: each lookup has to stand before the `unreachable` that ends it. Of equal rules the first
+    // goes, which is the old one.
+    for rule in ours.into_iter().rev() {
         delete(netlink, rule).await?;
     }
     Ok(true)
@@ -72,15 +78,59 @@ async fn install_family(netlink: &Handle, family: &IpVersion, wanted: &Wanted) -
 
 /// Removes all the rules of such a relay.
 pub(super) async fn remove(netlink: &Handle, wanted: &Wanted) -> Result<(), Error> {
+    let [places, _] = wanted.places();
     for family in [IpVersion::V4, IpVersion::V6] {
-        for rule in list(netlink, &family).await?.into_iter().filter(|rule| wanted.owns(rule)) {
+        let (ours, others): (Vec<RuleMessage>, Vec<RuleMessage>) =
+            list(netlink, &family).await?.into_iter().partition(|rule| wanted.owns(rule));
+        for rule in others.into_iter().filter(|rule| places.local > 0 && priority(rule) == places.local) {
+            add(netlink, with_priority(rule.clone(), 0)).await?;
+            delete(netlink, rule).await?;
+        }
+        for rule in ours.into_iter().rev() {
             delete(netlink, rule).await?;
         }
     }
     Ok(())
 }
 
+/// Where the rules stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Places {
+    /// Those in front of `local`.
+    first: u32,
+    /// `local` itself.
+    local: u32,
+    /// Those behind it, in front of `main` (32766).
+    behind: u32,
+    /// Whether each has a place of its own: a rule is deleted by what it says, and what it leaves unsaid could be said by
+    /// one before it, unless their places differ.
+    apart: bool,
+}
+
+impl Places {
+    fn has(&self, rule: &Rule) -> bool {
+        self.apart && (self.first..self.first + ROOM).contains(&rule.priority)
+    }
+}
+
+/// For one relay beside others.
+const SHARED: Places = Places { first: 0, local: 0, behind: BEHIND_LOCAL, apart: false };
+
+/// For a relay with a network namespace to itself: the new rules stand at one of these while the old ones stand at the
+/// other.
+const ALONE: [Places; 2] = [
+    Places { first: 1000, local: 9000, behind: 10_000, apart: true },
+    Places { first: 1000 + ROOM, local: 9000, behind: 10_000 + ROOM, apart: true },
+];
+
+/// As many rules as one of them has room for: some 300 addresses.
+const ROOM: u32 = 4000;
+
 impl Wanted {
+    fn places(&self) -> [Places; 2] {
+        if self.sides.is_some() { ALONE } else { [SHARED; 2] }
+    }
+
     /// The rules, in order.
     fn rules(&self, family: &IpVersion) -> Vec<Rule> {
         let from_tun = [
@@ -92,7 +142,11 @@ impl Wanted {
             None => vec![Rule::behind_local().lookup(self.table).past(DEFAULT_GROUP)],
             Some(sides) => sides.rules(family, self.table),
         };
-        from_tun.into_iter().chain(others).collect()
+        let mut rules: Vec<Rule> = from_tun.into_iter().chain(others).collect();
+        for (number, rule) in (0..).zip(&mut rules) {
+            rule.number = number;
+        }
+        rules
     }
 
     /// Whether a rule is this relay's, or that of one before it with the same names. A relay with sides has its network
@@ -115,6 +169,8 @@ impl Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     priority: u32,
+    /// Its place in the list.
+    number: u32,
     iif: Option<String>,
     from: Option<IpNet>,
     to: Option<IpNet>,
@@ -137,6 +193,7 @@ impl Rule {
     fn first() -> Self {
         Self {
             priority: 0,
+            number: 0,
             iif: None,
             from: None,
             to: None,
@@ -150,6 +207,13 @@ impl Rule {
 
     fn behind_local() -> Self {
         Self { priority: BEHIND_LOCAL, ..Self::first() }
+    }
+
+    /// The rule at its place.
+    fn at(&self, places: Places) -> Self {
+        let base = if self.priority == 0 { places.first } else { places.behind };
+        let priority = if places.apart { base + self.number } else { base };
+        Self { priority, number: 0, ..self.clone() }
     }
 
     fn iif(self, interface: &str) -> Self {
@@ -210,7 +274,7 @@ impl Rule {
     }
 
     fn attributes(&self) -> Vec<RuleAttribute> {
-        let Self { priority, iif, from, to, protocol, source_ports, destination_ports, action, past } = self;
+        let Self { priority, number: _, iif, from, to, protocol, source_ports, destination_ports, action, past } = self;
         let range = |(start, end): (u16, u16)| RulePortRange { start, end };
         let table = match action {
             Action::Lookup(table) => Some(RuleAttribute::Table(*table)),
@@ -266,13 +330,19 @@ impl Rule {
     }
 }
 
-/// The rule, if it is somebody else's and stands as far in front as ours shall; the kernel leaves priority 0 unsaid.
-fn in_front(mut rule: RuleMessage) -> Option<RuleMessage> {
-    if rule.attributes.iter().any(|attribute| matches!(attribute, RuleAttribute::Priority(1..))) {
-        return None;
-    }
-    rule.attributes.push(RuleAttribute::Priority(0));
-    Some(rule)
+/// The kernel leaves priority 0 unsaid.
+fn priority(rule: &RuleMessage) -> u32 {
+    let said = rule.attributes.iter().find_map(|attribute| match attribute {
+        RuleAttribute::Priority(priority) => Some(*priority),
+        _ => None,
+    });
+    said.unwrap_or(0)
+}
+
+fn with_priority(mut rule: RuleMessage, priority: u32) -> RuleMessage {
+    rule.attributes.retain(|attribute| !matches!(attribute, RuleAttribute::Priority(_)));
+    rule.attributes.push(RuleAttribute::Priority(priority));
+    rule
 }
 
 async fn list(netlink: &Handle, family: &IpVersion) -> Result<Vec<RuleMessage>, Error> {

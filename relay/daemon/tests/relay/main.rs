@@ -1,10 +1,12 @@
 //! The relay as a process, in network namespaces of its own: needs root and iproute2, and fails without them.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, and how its helpers do")]
 
+mod api;
 mod node;
 mod own_table;
 mod pod;
 mod refusals;
 mod reload;
+mod revisions;
 mod run;
 mod sides;

@@ -61,7 +61,8 @@ impl Node {
         self.run("ip", &arguments.split(' ').collect::<Vec<_>>())
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> String {
+    /// Runs a program in the namespace, which has to succeed; its output.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         run("ip", &[&["netns", "exec", &self.name, program], arguments].concat())
     }
 
@@ -70,6 +71,14 @@ impl Node {
         ["-br link", "-br address", "route show table all", "-6 route show table all", "rule", "-6 rule"]
             .map(|what| self.ip(what))
             .join("\n")
+    }
+
+    /// What has come and gone since a picture, line by line.
+    pub(crate) fn changes(&self, before: &str) -> Vec<String> {
+        let after = self.picture();
+        let gone = before.lines().filter(|line| !after.lines().any(|other| other == *line));
+        let come = after.lines().filter(|line| !before.lines().any(|other| other == *line));
+        gone.map(|line| format!("- {line}")).chain(come.map(|line| format!("+ {line}"))).collect()
     }
 
     /// Writes a manifest of this name, as careful editors do.
@@ -200,6 +209,15 @@ impl Relay<'_> {
         let begun = Instant::now();
         while !is_so(self) {
             assert!(begun.elapsed() < PATIENCE, "{what}: not in time; {}; {}", self.state(), self.log());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until something is so, of a process without a server.
+    pub(crate) fn until_so(&self, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < PATIENCE, "not in time; {}", self.log());
             sleep(Duration::from_millis(20));
         }
     }

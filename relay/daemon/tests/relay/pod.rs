@@ -66,6 +66,10 @@ impl Pod {
         pod.sysctl("net.ipv4.conf.default.rp_filter", value);
         // What the plugin `tuning` of the NetworkAttachmentDefinition does.
         pod.sysctl("net.ipv6.conf.all.forwarding", 1);
+        for node in [&pod, &cluster, &internet, &core] {
+            // Link-local addresses are there at once.
+            node.sysctl("net.ipv6.conf.default.accept_dad", 0);
+        }
         for (link, other) in [("eth0", &cluster), ("net1", &internet), ("net2", &core)] {
             pod.ip(&format!("link add {link} type veth peer name far netns {}", other.name));
             pod.ip(&format!("link set {link} up"));
@@ -179,13 +183,6 @@ impl Pod {
         let mut buffer = [0; 100];
         host.recv(&mut buffer).is_ok_and(|length| &buffer[..length] == b"from CE")
     }
-
-    /// How many packets came in at the cluster, on its interface to the pod.
-    pub(crate) fn at_cluster(&self) -> u64 {
-        let links = self.cluster.ip("-s -j link show far");
-        let links: serde_json::Value = serde_json::from_str(&links).unwrap();
-        links[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
-    }
 }
 
 fn tap(mut command: Command, flags: &[&str]) -> Command {
@@ -196,7 +193,18 @@ fn tap(mut command: Command, flags: &[&str]) -> Command {
 /// A CE's end of the tunnel.
 pub(crate) struct Ce(OwnedFd);
 
+impl From<OwnedFd> for Ce {
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
+
 impl Ce {
+    /// For its options.
+    pub(crate) fn socket(&self) -> &OwnedFd {
+        &self.0
+    }
+
     /// Sends an IPv4 packet to this BR address.
     pub(crate) fn send(&self, br: Ipv6Addr, packet: &[u8]) {
         sendto(&self.0, packet, SendFlags::empty(), &SocketAddr::new(br.into(), 0)).unwrap();

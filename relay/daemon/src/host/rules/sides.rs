@@ -1,23 +1,27 @@
 //! The rules of a relay with sides. For an IPv4 side `net1` with the address 198.51.100.1:
 //!
 //! ```text
-//! 0:     from all iif culvert0 lookup 4646              what leaves the TUN is routed by the relay's table,
-//! 0:     from all iif culvert0 unreachable              and by nothing else
-//! 0:     from all iif net1 lookup 4646 suppress_ifgroup default     what enters by a side goes to the TUN,
-//! 0:     from all to 198.51.100.1 iif net1 ipproto tcp dport 179 lookup local       or to the pod's BGP
-//! 0:     from all to 198.51.100.1 iif net1 ipproto tcp sport 179 dport 32768-60999 lookup local
-//! 0:     from all to 198.51.100.1 iif net1 ipproto udp dport 3784-3785 lookup local     and BFD,
-//! 0:     from all to 198.51.100.1 iif net1 ipproto udp dport 4784 lookup local
-//! 0:     from all iif net1 ipproto tcp unreachable      to no other socket of the pod
-//! 0:     from all iif net1 ipproto udp unreachable      (UDP-Lite, SCTP, DCCP likewise),
-//! 0:     from all to 198.51.100.1 iif net1 lookup local     and to the side's own address for ICMP and ARP;
-//! 0:     from all iif net1 unreachable                  nowhere else: to no other address of the pod, nor by `main`
-//! 0:     from all lookup local                          the kernel's own
-//! 7597:  from 0.0.0.0 iif lo ipproto icmp lookup 4646   the kernel's errors about customers' packets
-//! 7597:  from 0.0.0.0 iif lo ipproto icmp unreachable
-//! 7597:  from 198.51.100.1 iif lo lookup 4646           what the pod says as a side
-//! 7597:  from all iif lo lookup 4646 suppress_ifgroup default    the way back to customers, for rp_filter
+//! 1000:   from all iif culvert0 lookup 4646             what leaves the TUN is routed by the relay's table,
+//! 1001:   from all iif culvert0 unreachable             and by nothing else
+//! 1002:   from all iif culvert0-t lookup 4646 suppress_ifgroup default    the self-test enters as by a side
+//! 1003:   from all iif culvert0-t unreachable
+//! 1004:   from all iif net1 lookup 4646 suppress_ifgroup default    what enters by a side goes to the TUN,
+//! 1005:   from all to 198.51.100.1 iif net1 ipproto tcp dport 179 lookup local       or to the pod's BGP
+//! 1006:   from all to 198.51.100.1 iif net1 ipproto tcp sport 179 dport 32768-60999 lookup local
+//! 1007:   from all to 198.51.100.1 iif net1 ipproto udp dport 3784-3785 lookup local     and BFD,
+//! 1008:   from all to 198.51.100.1 iif net1 ipproto udp dport 4784 lookup local
+//! 1009:   from all iif net1 ipproto tcp unreachable     to no other socket of the pod
+//! 1010:   from all iif net1 ipproto udp unreachable     (UDP-Lite, SCTP, DCCP likewise),
+//! 1014:   from all to 198.51.100.1 iif net1 lookup local    and to the side's own address for ICMP and ARP;
+//! 1015:   from all iif net1 unreachable                 nowhere else: to no other address of the pod, nor by `main`
+//! 9000:   from all lookup local                         the kernel's own, which was at 0
+//! 10016:  from 0.0.0.0 iif lo ipproto icmp lookup 4646  the kernel's errors about customers' packets
+//! 10017:  from 0.0.0.0 iif lo ipproto icmp unreachable
+//! 10018:  from 198.51.100.1 iif lo lookup 4646          what the pod says as a side
+//! 10019:  from all iif lo lookup 4646 suppress_ifgroup default    the way back to customers, for rp_filter
 //! ```
+//!
+//! Customers' packets meet the first five at most.
 //!
 //! ARP asks the routing rules too whether an address is the box's own, as a packet without a protocol: so the sockets are
 //! closed one transport at a time, instead of ICMP alone being let in.
