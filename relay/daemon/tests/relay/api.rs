@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex,
@@ -141,6 +141,7 @@ fn answer(mut connection: &TcpStream, store: &(Mutex<Store>, Condvar)) -> Option
     let parameters: BTreeMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
     // What a Role with `resourceNames` lets through.
     let name = parameters["fieldSelector"].strip_prefix("metadata.name%3D").unwrap().to_owned();
+    connection.set_read_timeout(None).ok()?;
     let watches = parameters.get("watch").is_some_and(|watch| ["true", "1"].contains(watch));
     store.0.lock().unwrap().asked.push((if watches { "watch" } else { "list" }.to_owned(), name.clone()));
     if watches {
@@ -159,17 +160,13 @@ fn answer(mut connection: &TcpStream, store: &(Mutex<Store>, Condvar)) -> Option
 fn watch(mut connection: &TcpStream, store: &(Mutex<Store>, Condvar), name: &str, mut from: u64) -> Option<()> {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     connection.write_all(head.as_bytes()).ok()?;
-    let mut chunk = |event: &Value| {
-        let line = event.to_string() + "\n";
-        connection.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes()).ok()
-    };
     loop {
         let mut guard = store.0.lock().unwrap();
         if from < guard.forgotten {
             drop(guard);
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
                                 "reason": "Expired", "message": "too old resource version"});
-            chunk(&json!({"type": "ERROR", "object": status}))?;
+            chunk(connection, &json!({"type": "ERROR", "object": status}))?;
             return None;
         }
         let news: Vec<Value> =
@@ -180,20 +177,24 @@ fn watch(mut connection: &TcpStream, store: &(Mutex<Store>, Condvar), name: &str
             guard = store.1.wait_timeout(guard, Duration::from_millis(200)).unwrap().0;
         }
         drop(guard);
-        if connection.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::NotConnected) {
-            return None;
-        }
         connection.set_read_timeout(Some(Duration::from_millis(1))).ok()?;
-        if matches!(connection.peek(&mut [0]), Ok(0)) {
-            return None;
+        match connection.peek(&mut [0]) {
+            Ok(0) => return None,
+            Err(error) if ![ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => return None,
+            _ => {}
         }
         for event in news {
-            chunk(&event)?;
+            chunk(connection, &event)?;
         }
     }
 }
 
-fn relay<'p>(pod: &'p Pod) -> Relay<'p> {
+fn chunk(mut connection: &TcpStream, event: &Value) -> Option<()> {
+    let line = event.to_string() + "\n";
+    connection.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes()).ok()
+}
+
+fn relay(pod: &Pod) -> Relay<'_> {
     let path = pod.state.path().join("kubeconfig");
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
