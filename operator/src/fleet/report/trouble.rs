@@ -1,0 +1,153 @@
+//! What is wrong with a pod: the first thing that keeps it from being a relay that carries traffic.
+
+use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
+
+use crate::{
+    condition::Cause,
+    fleet::found::RelayPod,
+    relay::{Answer, State},
+};
+
+/// Reasons to wait that are the usual way to start.
+const USUAL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+pub(super) fn trouble(found: &RelayPod) -> Option<Cause> {
+    let empty = PodStatus::default();
+    let status = found.pod.status.as_ref().unwrap_or(&empty);
+    if found.has_ended() {
+        let reason = status.reason.as_deref().unwrap_or("Failed");
+        return Some(Cause::told(reason, status.message.as_deref().unwrap_or("the pod has ended")));
+    }
+    unscheduled(status).or_else(|| waiting(status)).or_else(|| match &found.answer {
+        Some(Answer::State(state)) => said(state),
+        Some(Answer::Silence(_)) if !has_started(status) => Some(starting()),
+        Some(Answer::Silence(why)) => Some(Cause::new("Unreachable", format!("the relay does not answer: {why}"))),
+        None => Some(starting()),
+    })
+}
+
+fn starting() -> Cause {
+    Cause::new("Starting", "the relay has not started yet")
+}
+
+/// Whether the relay has passed its startup probe: it has a revision.
+fn has_started(status: &PodStatus) -> bool {
+    status.init_container_statuses.iter().flatten().all(|container| container.started != Some(false))
+}
+
+fn unscheduled(status: &PodStatus) -> Option<Cause> {
+    let scheduled = status.conditions.iter().flatten().find(|condition| condition.type_ == "PodScheduled")?;
+    let reason = scheduled.reason.as_deref().filter(|_| scheduled.status == "False")?;
+    Some(Cause::told(reason, scheduled.message.as_deref().unwrap_or("no node takes the pod")))
+}
+
+fn waiting(status: &PodStatus) -> Option<Cause> {
+    let both = [&status.init_container_statuses, &status.container_statuses];
+    both.into_iter().flat_map(Option::iter).flatten().find_map(|container: &ContainerStatus| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref().filter(|reason| !USUAL.contains(reason))?;
+        let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let end = last.map(|end| format!(" (it ended with code {} before)", end.exit_code)).unwrap_or_default();
+        let message = waiting.message.as_deref().unwrap_or("it does not start");
+        Some(Cause::told(reason, &format!("container {}: {message}{end}", container.name)))
+    })
+}
+
+/// What the relay says itself: what it refuses, what it lacks, why it is not ready.
+fn said(state: &State) -> Option<Cause> {
+    if let Some(error) = &state.revision_error {
+        return Some(Cause::told(&error.reason, &error.message));
+    }
+    if let Some(obstacle) = state.obstacles.first() {
+        let more = state.obstacles.len() - 1;
+        let more = if more > 0 { format!(" (and {more} more at its /state)") } else { String::new() };
+        return Some(Cause::told(&obstacle.reason, &(obstacle.message.clone() + &more)));
+    }
+    let first = state.ready_reasons.first().filter(|_| !state.ready)?;
+    Some(Cause::told(first, &format!("the relay is not ready: {}", state.ready_reasons.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::{ContainerState, ContainerStateWaiting, Pod, PodCondition};
+
+    use super::*;
+    use crate::{fleet::fixtures::pod, relay::Said};
+
+    fn with(status: PodStatus) -> Cause {
+        let mut found = pod("a", None);
+        found.pod = Pod { status: Some(status), ..Pod::clone(&found.pod) }.into();
+        trouble(&found).unwrap()
+    }
+
+    fn answering(state: State) -> Option<Cause> {
+        trouble(&RelayPod { answer: Some(Answer::State(state)), ..pod("a", None) })
+    }
+
+    #[test]
+    fn a_full_cluster_speaks_with_the_scheduler_s_words() {
+        let condition = PodCondition {
+            type_: "PodScheduled".to_owned(),
+            status: "False".to_owned(),
+            reason: Some("Unschedulable".to_owned()),
+            message: Some("0/2 nodes are available: 2 Insufficient intel.com/vfs.".to_owned()),
+            ..PodCondition::default()
+        };
+        let cause = with(PodStatus { conditions: Some(vec![condition]), ..PodStatus::default() });
+        assert_eq!(cause, Cause::new("Unschedulable", "0/2 nodes are available: 2 Insufficient intel.com/vfs."));
+    }
+
+    #[test]
+    fn an_image_that_is_not_there_is_named() {
+        let waiting = |reason: &str| {
+            let waiting = ContainerStateWaiting { reason: Some(reason.to_owned()), message: Some("no x:1".to_owned()) };
+            let state = ContainerState { waiting: Some(waiting), ..ContainerState::default() };
+            let container =
+                ContainerStatus { name: "relay".to_owned(), state: Some(state), ..ContainerStatus::default() };
+            with(PodStatus { init_container_statuses: Some(vec![container]), ..PodStatus::default() })
+        };
+        assert_eq!(waiting("ErrImagePull"), Cause::new("ErrImagePull", "container relay: no x:1"));
+        assert_eq!(waiting("ContainerCreating").reason, "Starting");
+    }
+
+    #[test]
+    fn a_pod_that_a_node_refused_says_why() {
+        let status = PodStatus {
+            phase: Some("Failed".to_owned()),
+            reason: Some("SysctlForbidden".to_owned()),
+            message: Some("forbidden sysctl: \"net.ipv4.ip_forward\" not allowlisted".to_owned()),
+            ..PodStatus::default()
+        };
+        assert_eq!(with(status).reason, "SysctlForbidden");
+    }
+
+    #[test]
+    fn a_relay_that_starts_need_not_answer() {
+        let started = |started| {
+            let container = ContainerStatus { started: Some(started), ..ContainerStatus::default() };
+            let status = PodStatus { init_container_statuses: Some(vec![container]), ..PodStatus::default() };
+            let mut found = pod("a", None);
+            found.pod = Pod { status: Some(status), ..Pod::clone(&found.pod) }.into();
+            trouble(&RelayPod { answer: Some(Answer::Silence("connection refused".to_owned())), ..found }).unwrap()
+        };
+        assert_eq!(started(false).reason, "Starting");
+        assert_eq!(started(true).message, "the relay does not answer: connection refused");
+    }
+
+    #[test]
+    fn a_relay_says_the_worst_first() {
+        let said = |reason: &str| Said { reason: reason.to_owned(), message: "do this".to_owned() };
+        let state = State {
+            revision_error: Some(said("NewerFormat")),
+            obstacles: vec![said("ForwardingOff"), said("NoCapability")],
+            ready_reasons: vec!["NoNextHop".to_owned(), "SelfTest".to_owned()],
+            ..State::default()
+        };
+        assert_eq!(answering(state.clone()).unwrap().reason, "NewerFormat");
+        let state = State { revision_error: None, ..state };
+        assert_eq!(answering(state.clone()).unwrap().message, "do this (and 1 more at its /state)");
+        let state = State { obstacles: Vec::new(), ..state };
+        assert_eq!(answering(state.clone()).unwrap().message, "the relay is not ready: NoNextHop, SelfTest");
+        assert_eq!(answering(State { ready: true, ..state }), None);
+    }
+}

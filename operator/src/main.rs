@@ -1,0 +1,3 @@
+//! `culvert-operator`.
+
+fn main() {}
