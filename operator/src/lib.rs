@@ -1,8 +1,39 @@
 //! The operator: `BorderRelay` and `MapDomain` objects become fleets of relays.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`cli`], [`run`], [`election`] | what it was asked to do; whether it is the one replica that acts |
+//! | [`control`] | who looks at what, when, and how often again |
+//! | [`fleet`] | what becomes of a `BorderRelay`: `gather -> validate -> build -> apply -> report` |
+//! | [`domain`] | what is said about a `MapDomain` |
+//! | [`world`], [`watch`], [`triggers`] | what is in the cluster, and what a change in it concerns |
+//! | [`poll`], [`relay`] | what relays say |
+//! | [`condition`], [`events`], [`status`] | what people read |
+//! | [`metrics`], [`propagation`], [`telemetry`], [`admin`] | what is counted, timed, logged and traced |
+//! | [`rbac`] | what it has to be allowed to do |
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod backoff;
+pub mod cli;
 pub mod condition;
+pub mod context;
+pub mod control;
 pub mod domain;
+pub mod election;
+pub mod error;
+pub mod events;
 pub mod fleet;
+pub mod keyed;
+pub mod metrics;
 pub mod names;
+pub mod poll;
+pub mod propagation;
+pub mod rbac;
 pub mod relay;
+pub mod run;
+pub mod status;
+pub mod telemetry;
+pub mod triggers;
+pub mod watch;
+pub mod world;

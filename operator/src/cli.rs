@@ -1,0 +1,131 @@
+//! The command line. Every flag has a variable.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, ValueEnum};
+
+use crate::fleet::build::Settings;
+
+/// The operator of Culvert: BorderRelay and MapDomain objects become fleets of MAP-E border relays.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "culvert-operator", version)]
+pub struct Options {
+    /// Namespace to look after; may be given several times (default: all of them)
+    #[arg(long = "namespace", value_name = "NAMESPACE", env = "CULVERT_NAMESPACES", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+
+    /// Image of relays whose fleet names none
+    #[arg(long, value_name = "IMAGE", env = "CULVERT_RELAY_IMAGE")]
+    pub relay_image: String,
+
+    /// PriorityClass of relays whose fleet names none
+    #[arg(long, value_name = "NAME", env = "CULVERT_RELAY_PRIORITY_CLASS")]
+    pub relay_priority_class: Option<String>,
+
+    /// TCP ports of the API server, as pods see them: before and after the translation of its Service's address
+    ///
+    /// A relay's NetworkPolicy lets it out to these ports only.
+    #[arg(long, value_name = "PORT", env = "CULVERT_API_SERVER_PORTS", value_delimiter = ',', default_values_t = [443, 6443])]
+    pub api_server_ports: Vec<u16>,
+
+    /// Name of the Lease by which one of several replicas leads
+    #[arg(long, value_name = "NAME", env = "CULVERT_LEASE_NAME", default_value = "culvert-operator")]
+    pub lease_name: String,
+
+    /// Namespace of that Lease (default: the one that the operator runs in)
+    #[arg(long, value_name = "NAMESPACE", env = "CULVERT_LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// What this replica is called in the Lease and in events: another for each (default: the host name)
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    pub identity: Option<String>,
+
+    /// Address and port of the HTTP server for /metrics, /livez and /readyz
+    #[arg(long, value_name = "ADDRESS:PORT", env = "CULVERT_METRICS_ADDRESS", default_value = "[::]:8080")]
+    pub metrics_address: SocketAddr,
+
+    /// How log lines look; they go to standard error
+    #[arg(long, value_name = "FORMAT", env = "CULVERT_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// Least severe log lines to write
+    #[arg(long, value_name = "LEVEL", env = "CULVERT_LOG_LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+}
+
+impl Options {
+    /// What whoever runs the operator decides for all fleets.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            relay_image: self.relay_image.clone(),
+            priority_class: self.relay_priority_class.clone().filter(|class| !class.is_empty()),
+            api_server_ports: self.api_server_ports.clone(),
+        }
+    }
+
+    /// The namespaces to look after, each once; `None` is all.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Option<String>> {
+        let mut names: Vec<String> = self.namespaces.iter().filter(|name| !name.is_empty()).cloned().collect();
+        names.sort();
+        names.dedup();
+        if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which log lines there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(args: &[&str]) -> Options {
+        let all = ["culvert-operator", "--relay-image", "x:1"].iter().chain(args);
+        Options::try_parse_from(all).unwrap()
+    }
+
+    #[test]
+    fn without_a_namespace_it_is_all_of_them() {
+        assert_eq!(options(&[]).scopes(), [None]);
+        let two = options(&["--namespace", "b,a", "--namespace", "a"]);
+        assert_eq!(two.scopes(), [Some("a".to_owned()), Some("b".to_owned())]);
+    }
+
+    #[test]
+    fn an_image_is_needed() {
+        assert!(Options::try_parse_from(["culvert-operator"]).unwrap_err().to_string().contains("--relay-image"));
+        assert_eq!(options(&[]).settings().api_server_ports, [443, 6443]);
+        assert_eq!(options(&["--api-server-ports", "8443"]).settings().api_server_ports, [8443]);
+    }
+}

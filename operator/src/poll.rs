@@ -1,0 +1,158 @@
+//! Asks every relay for its state, all the time: each question waits at the relay until there is something new.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crds::BorderRelay;
+use http::Uri;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet, time::timeout};
+
+use crate::{
+    error::root,
+    keyed::Keyed,
+    names,
+    relay::{ADMIN_PORT, Answer, State},
+    triggers::Triggers,
+};
+
+/// As long as a relay may take: it answers after 30 s if there is nothing new.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// As long as a connection may take.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How soon a relay that did not answer is asked again, at first and at last.
+const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
+
+/// As many bytes as an answer may have.
+const LONGEST: usize = 4 << 20;
+
+/// What relays said last.
+#[derive(Debug, Default, Clone)]
+pub struct Answers(Arc<Keyed<ObjectRef<Pod>, Answer>>);
+
+impl Answers {
+    /// What the relay in this pod said last.
+    #[must_use]
+    pub fn get(&self, pod: &Pod) -> Option<Answer> {
+        self.0.get(&ObjectRef::from_obj(pod), pod.uid().as_deref())
+    }
+}
+
+/// Asks the relays in these pods for ever, and calls their fleets when there is something new.
+pub async fn poll(
+    pods: Store<Pod>,
+    mut changed: UnboundedReceiver<ObjectRef<Pod>>,
+    answers: Answers,
+    triggers: Triggers,
+) {
+    let http = http();
+    let mut asked: HashMap<ObjectRef<Pod>, (Relay, tokio::task::AbortHandle)> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    while let Some(key) = changed.recv().await {
+        let relay = pods.get(&key).as_deref().and_then(Relay::of);
+        if asked.get(&key).map(|(relay, _)| relay) == relay.as_ref() {
+            continue;
+        }
+        if let Some((_, task)) = asked.remove(&key) {
+            task.abort();
+        }
+        match relay {
+            Some(relay) => {
+                let ask = ask(http.clone(), key.clone(), relay.clone(), answers.clone(), triggers.clone());
+                asked.insert(key, (relay, tasks.spawn(ask)));
+            }
+            None => answers.0.retain(|other| *other != key),
+        }
+        // Those that were ended have to be taken note of.
+        while tasks.try_join_next().is_some() {}
+    }
+}
+
+/// A relay that can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Relay {
+    uid: Option<String>,
+    address: String,
+    fleet: ObjectRef<BorderRelay>,
+}
+
+impl Relay {
+    fn of(pod: &Pod) -> Option<Self> {
+        let fleet = names::fleet_of(&pod.metadata)?;
+        let ours = pod.owner_references().iter().any(|owner| names::is_replica_set(owner, fleet));
+        let status = pod.status.as_ref()?;
+        let ended = matches!(status.phase.as_deref(), Some("Failed" | "Succeeded"));
+        let started = status
+            .init_container_statuses
+            .iter()
+            .flatten()
+            .any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
+        let address = status.pod_ip.clone().filter(|_| ours && started && !ended)?;
+        let fleet = ObjectRef::new(fleet).within(&pod.namespace()?);
+        Some(Self { uid: pod.uid(), address, fleet })
+    }
+}
+
+type Http = Client<HttpConnector, Empty<&'static [u8]>>;
+
+fn http() -> Http {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector)
+}
+
+/// Asks one relay for ever.
+async fn ask(http: Http, key: ObjectRef<Pod>, relay: Relay, answers: Answers, triggers: Triggers) {
+    let mut after = None;
+    let mut again = AGAIN[0];
+    loop {
+        let answer = match state(&http, &relay.address, after).await {
+            Ok(state) => {
+                after = Some(state.state_sequence);
+                again = AGAIN[0];
+                Answer::State(state)
+            }
+            Err(why) => {
+                // It may have been started anew, and count from the beginning.
+                after = None;
+                Answer::Silence(why)
+            }
+        };
+        let silent = answer.state().is_none();
+        if answers.0.put(key.clone(), relay.uid.clone(), answer.clone()).as_ref() != Some(&answer) {
+            triggers.fleet(relay.fleet.clone());
+        }
+        if silent {
+            tokio::time::sleep(again).await;
+            again = (again * 2).min(AGAIN[1]);
+        }
+    }
+}
+
+/// What the relay says, as soon as it has something newer than `after`.
+async fn state(http: &Http, address: &str, after: Option<u64>) -> Result<State, String> {
+    let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let query = after.map(|after| format!("?after={after}")).unwrap_or_default();
+    let uri: Uri =
+        format!("http://{host}:{ADMIN_PORT}/state{query}").parse().map_err(|_| format!("{address} is no address"))?;
+    let answer = async {
+        let response = http.get(uri).await.map_err(|error| root(&error))?;
+        if !response.status().is_success() {
+            return Err(format!("HTTP status {}", response.status()));
+        }
+        let body = Limited::new(response.into_body(), LONGEST).collect().await.map_err(|error| error.to_string())?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("its answer cannot be read: {error}"))
+    };
+    timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(format!("no answer in {} s", PATIENCE.as_secs())))
+}
