@@ -4,6 +4,7 @@
 mod batch;
 mod check;
 mod explain;
+mod history;
 mod import;
 mod junos_table;
 mod map;
