@@ -58,6 +58,11 @@ class Namespace:
             })
         return made
 
+    @property
+    def path(self) -> Path:
+        """What to open to enter it."""
+        return NETNS / self.name
+
     def ip(self, *lines: str) -> None:
         """Runs `ip` commands here, all in one process."""
         command("ip", "-n", self.name, "-batch", "-", stdin="\n".join(lines) + "\n")
@@ -81,7 +86,7 @@ class Namespace:
     @contextlib.contextmanager
     def entered(self):
         """The calling thread is in this namespace meanwhile; sockets opened here stay here."""
-        with open("/proc/thread-self/ns/net") as home, open(NETNS / self.name) as there:
+        with open("/proc/thread-self/ns/net") as home, open(self.path) as there:
             set_namespace(there.fileno())
             try:
                 yield
