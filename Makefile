@@ -7,7 +7,7 @@ FUZZ := --manifest-path relay/fuzz/Cargo.toml
 
 .PHONY: help
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: tools ## Build culvert-relay and culvertctl, optimized, into target/release
@@ -27,11 +27,12 @@ check: tools ## The quick part of the tests: format, lints, unit and property te
 	$(CARGO) test $(FUZZ) --target-dir target --locked
 
 .PHONY: test
-test: check build images ## All tests: the quick part, the documentation's links, what is installed, and the lab (root)
+test: check build images ## All tests: the quick part, the documentation's links, what is installed, the lab, and a fleet on a real cluster (root)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	@scripts/install-tools cluster
 	e2e/install/test
 	e2e/lab/run
+	e2e/fleet/run
 
 .PHONY: api
 api: tools ## Compare a real API server with our checks, by cases and random specs (root, or KUBECONFIG)
@@ -58,6 +59,15 @@ images: tools ## Build the images into target/images, with buildah, podman or do
 cluster: ## A real Kubernetes of two nodes with routers around it (root; Go; builds it once, ten minutes)
 	@scripts/install-tools cluster
 	e2e/cluster/run up
+
+.PHONY: play
+play: build images ## Culvert, a fleet of two relays and a domain on the cluster that `make cluster` made
+	e2e/fleet/play
+
+.PHONY: e2e
+e2e: build images ## A fleet, end to end: install, apply, scale, edit, break, uninstall, under counted traffic (root; Go)
+	@scripts/install-tools cluster
+	e2e/fleet/run
 
 .PHONY: cluster-down
 cluster-down: ## Remove what `make cluster` made, all of it

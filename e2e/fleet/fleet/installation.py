@@ -1,0 +1,113 @@
+"""Culvert on a cluster: images given to the nodes, charts installed by Helm as anybody would."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from cluster.cluster import Cluster
+from lab.lab import REPOSITORY, Missing, eventually
+
+NAMESPACE = "culvert-operator"
+RELEASES = {"culvert-crds": REPOSITORY / "charts" / "culvert-crds", "culvert": REPOSITORY / "charts" / "culvert"}
+IMAGES = ("operator", "relay")
+LABELS = "app.kubernetes.io/name=culvert-operator"
+
+
+class Installation:
+    """What `helm install` makes."""
+
+    def __init__(self, cluster: Cluster):
+        self.cluster = cluster
+        self.installed = False
+
+    def load_images(self) -> None:
+        for archive in archives():
+            self.cluster.load_image(archive)
+
+    def install(self) -> None:
+        """Returns when operators run. CRDs that are there stay as they are, and so do all objects."""
+        if self.installed:
+            return
+        self.make_namespace()
+        self.helm("upgrade", "--install", "culvert-crds", str(RELEASES["culvert-crds"]), "--namespace", NAMESPACE)
+        self.helm(
+            "upgrade", "--install", "culvert", str(RELEASES["culvert"]), "--namespace", NAMESPACE,
+            "--set", "images.pullPolicy=Never", "--wait", "--timeout", "120s",
+        )
+        self.installed = True
+
+    def restart(self) -> None:
+        """Operators of the image that the nodes have now."""
+        self.cluster.kubectl("--namespace", NAMESPACE, "rollout", "restart", "deployment/culvert-operator")
+        self.cluster.kubectl("--namespace", NAMESPACE, "rollout", "status", "deployment/culvert-operator", "--timeout=100s")
+
+    def make_namespace(self) -> None:
+        self.cluster.apply({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        })
+        self.cluster.wait_service_account(NAMESPACE)
+
+    def uninstall(self, release: str) -> None:
+        self.installed = False
+        self.helm("uninstall", release, "--namespace", NAMESPACE, "--wait", "--timeout", "120s")
+
+    def helm(self, *words: str) -> str:
+        done = subprocess.run(self.cluster.argv("helm", *words), capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, f"`helm {' '.join(words)}`: {(done.stderr + done.stdout).strip()}\n{self.told()}"
+        return done.stdout
+
+    def told(self) -> str:
+        """What a person would look at next."""
+        return self.cluster.try_kubectl("--namespace", NAMESPACE, "get", "pods,events").stdout
+
+    def operators(self) -> list[dict]:
+        return self.cluster.get("pods", "--namespace", NAMESPACE, "--selector", LABELS)["items"]
+
+    def leader(self) -> str:
+        """The pod that holds the lease."""
+        leases = self.cluster.get("leases", "--namespace", NAMESPACE)["items"]
+        holders = [lease["spec"].get("holderIdentity") or "" for lease in leases]
+        names = [pod["metadata"]["name"] for pod in self.operators()]
+        found = [name for name in names if any(name in holder for holder in holders)]
+        assert len(found) == 1, f"leases are held by {holders}, operators are {names}"
+        return found[0]
+
+    def wait_operators(self, count: int) -> None:
+        def ready() -> bool:
+            pods = self.operators()
+            return len(pods) == count and all(is_ready(pod) for pod in pods)
+
+        assert eventually(lambda: ready() or time.sleep(0.2), 60), self.told()
+
+    def scale(self, replicas: int) -> None:
+        self.cluster.kubectl("--namespace", NAMESPACE, "scale", "deployment/culvert-operator", f"--replicas={replicas}")
+
+    def culvertctl(self, *words: str) -> str:
+        done = subprocess.run(self.cluster.argv(str(program("culvertctl")), *words), capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"`culvertctl {' '.join(words)}`: {(done.stderr + done.stdout).strip()}"
+        return done.stdout
+
+
+def is_ready(pod: dict) -> bool:
+    return any((one["type"], one["status"]) == ("Ready", "True") for one in pod["status"].get("conditions", []))
+
+
+def target() -> Path:
+    return Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+
+
+def archives() -> list[Path]:
+    folder = Path(os.environ.get("CULVERT_IMAGES", target() / "images"))
+    found = [folder / f"{name}.oci.tar" for name in IMAGES]
+    if lacking := [str(path) for path in found if not path.exists()]:
+        raise Missing(f"{', '.join(lacking)}: not there; run `make images`")
+    return found
+
+
+def program(name: str) -> Path:
+    path = target() / "release" / name
+    if not os.access(path, os.X_OK):
+        raise Missing(f"{path} is missing: run `make build`")
+    return path

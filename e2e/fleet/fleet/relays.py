@@ -1,0 +1,114 @@
+"""Relay pods, seen as the operator and a monitoring system see them; and their network namespaces, as nobody else does."""
+
+import http.client
+import json
+import os
+import signal
+from pathlib import Path
+
+from cluster.fabric import Fabric
+from cluster.scene import STATUS
+from lab.lab import eventually
+from lab.namespaces import Namespace
+from lab.relay import Metrics
+
+from .api import connect
+
+ADMIN_PORT = 9108
+SIDE4, SIDE6 = "net1", "net2"
+
+
+class RelayPod:
+    """One pod of a fleet, as it was when it was looked at."""
+
+    def __init__(self, fabric: Fabric, pod: dict):
+        self.fabric = fabric
+        self.name, self.uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        self.node = pod["spec"].get("nodeName")
+        self.ip = pod["status"].get("podIP")
+        self.leaving = "deletionTimestamp" in pod["metadata"]
+        conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", [])}
+        self.ready = conditions.get("Ready") == "True" and not self.leaving
+        networks = json.loads(pod["metadata"].get("annotations", {}).get(STATUS, "[]"))
+        self.addresses = {entry["interface"]: entry["ips"][0] for entry in networks if entry.get("ips")}
+        started = [*pod["status"].get("initContainerStatuses", []), *pod["status"].get("containerStatuses", [])]
+        self.containers = {one["name"]: one.get("containerID", "").rpartition("/")[2] for one in started}
+
+    def get(self, path: str, timeout: float = 5) -> tuple[int, str]:
+        """The status and body of one of the relay's pages, read from another node of the pod network."""
+        connection = http.client.HTTPConnection(self.ip, ADMIN_PORT)
+        connection.sock = connect(self.fabric.control, self.ip, ADMIN_PORT, timeout)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def metrics(self) -> Metrics:
+        status, text = self.get("/metrics")
+        assert status == 200, f"{self.name}: /metrics answered {status}: {text}"
+        return Metrics(text)
+
+    def state(self) -> dict:
+        status, text = self.get("/state")
+        assert status == 200, f"{self.name}: /state answered {status}: {text}"
+        return json.loads(text)
+
+    def says_ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def process(self, container: str = "relay") -> int | None:
+        """The pid, seen from this machine, of a container's program. It runs in a control group of the container's id,
+        and after a restart in one of another id: the pod's is the same."""
+        wanted = self.containers[container]
+        return next(iter(processes(wanted)), None)
+
+    def network(self) -> "PodNetwork":
+        pid = self.process("main")
+        assert pid, f"{self.name} has no process"
+        return PodNetwork(self.name, pid)
+
+    def kill(self) -> None:
+        """Kills the relay's process, as the kernel does when memory runs out."""
+        pid = self.process()
+        assert pid, f"{self.name}: no relay runs"
+        os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: not Path(f"/proc/{pid}").exists(), 10), f"{self.name}: process {pid} does not end"
+
+
+class PodNetwork(Namespace):
+    """A pod's network namespace, entered from outside by one of its processes."""
+
+    def __init__(self, node: str, pid: int):
+        self.node = self.name = node
+        self.pid = pid
+
+    @property
+    def path(self) -> Path:
+        return Path(f"/proc/{self.pid}/ns/net")
+
+    def argv(self, *argv: str) -> list[str]:
+        return ["nsenter", f"--net={self.path}", *argv]
+
+    def ip(self, *lines: str) -> None:
+        for line in lines:
+            self.run("ip", *line.split())
+
+    def show(self, *words: str) -> str:
+        return self.run("ip", *words)
+
+
+def processes(container: str) -> list[int]:
+    """The processes of a container, by its id, in the order they started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if container and container in (folder / "cgroup").read_text():
+                found.append(int(folder.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return sorted(found)

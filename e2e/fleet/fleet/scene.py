@@ -1,0 +1,150 @@
+"""What one test has: Culvert on a cluster, and a namespace in which it makes fleets and domains."""
+
+import time
+from pathlib import Path
+
+from cluster import scene as cluster_scene
+from cluster.cluster import Cluster
+from lab.lab import eventually
+from lab.topology import BR, RULE
+
+from . import manifests
+from .api import Api, Refused
+from .installation import Installation
+from .ledger import Ledger, table
+from .manifests import DOMAIN, FLEET
+from .relays import SIDE4, SIDE6, RelayPod
+from .traffic import Traffic, Window
+
+PATIENCE = 60
+
+
+class Scene(cluster_scene.Scene):
+    def __init__(self, cluster: Cluster, folder: Path, installation: Installation, say):
+        """`say` takes a figure that a person reads; no test depends on it."""
+        super().__init__(cluster, folder.name)
+        self.folder, self.say = folder, say
+        self.fabric = cluster.fabric
+        self.api = Api(cluster)
+        self.culvert = installation
+
+    def create(self) -> None:
+        super().create()
+        self.kubectl("label", "namespace", self.name, "pod-security.kubernetes.io/enforce=privileged")
+
+    def __exit__(self, *error) -> None:
+        self.spread([])
+        super().__exit__(*error)
+
+    # Objects
+
+    def apply(self, *objects: dict) -> None:
+        self.cluster.apply(*objects)
+
+    def start_fleet(self, replicas: int = 2, **spec) -> list[RelayPod]:
+        """A fleet that serves the customers' domain, and all routes to it; returns its relays."""
+        self.apply(manifests.fleet(self.name, replicas=replicas, **spec), manifests.domain(self.name))
+        self.expect("BorderRelay", FLEET, Accepted=True, Programmed=True, Ready=True)
+        self.expect("MapDomain", DOMAIN, Accepted=True, Programmed=True, Ready=True)
+        relays = self.wait_relays(replicas)
+        self.spread(relays)
+        return relays
+
+    def scale(self, replicas: int) -> None:
+        self.kubectl("scale", f"borderrelay/{FLEET}", f"--replicas={replicas}")
+
+    def object(self, kind: str, name: str) -> dict:
+        return self.api.object(kind, self.name, name)
+
+    def conditions(self, kind: str, name: str) -> dict[str, dict]:
+        """What an object's status says of its newest spec."""
+        found = self.object(kind, name)
+        generation = found["metadata"]["generation"]
+        conditions = found.get("status", {}).get("conditions", [])
+        return {one["type"]: one for one in conditions if one.get("observedGeneration") == generation}
+
+    def expect(self, kind: str, name: str, words: tuple[str, ...] = (), **wanted: bool | str) -> dict[str, dict]:
+        """Waits until conditions are as wanted: true, false, or false for that reason; their messages have these words."""
+
+        def fits() -> bool:
+            found = self.conditions(kind, name)
+            return all(holds(found.get(about), expected) for about, expected in wanted.items()) and all(
+                any(word in found[about]["message"] for about in wanted) for word in words)
+
+        if not eventually(lambda: pause(fits), PATIENCE):
+            raise AssertionError(f"{kind} {name}: {wanted} {words or ''} expected; it says\n{self.told(kind, name)}")
+        return self.conditions(kind, name)
+
+    def told(self, kind: str, name: str) -> str:
+        conditions = self.object(kind, name).get("status", {}).get("conditions", [])
+        return "\n".join(f"  {one['type']}={one['status']} {one['reason']}: {one['message']}" for one in conditions)
+
+    # Relays
+
+    def relays(self, fleet: str = FLEET) -> list[RelayPod]:
+        """The fleet's pods, those that leave included."""
+        labels = f"app.kubernetes.io/name=culvert-relay,app.kubernetes.io/instance={fleet}"
+        pods = self.api.get(f"/api/v1/namespaces/{self.name}/pods?labelSelector={labels.replace(',', '%2C')}")
+        return sorted((RelayPod(self.fabric, pod) for pod in pods["items"]), key=lambda relay: relay.name)
+
+    def wait_relays(self, count: int, seconds: float = PATIENCE) -> list[RelayPod]:
+        """Waits until so many relays, and no others, are ready."""
+
+        def ready() -> bool:
+            found = self.relays()
+            return len(found) == count and all(relay.ready for relay in found)
+
+        assert eventually(lambda: pause(ready), seconds), f"not {count} ready relays: {self.kubectl('get', 'pods', '-o', 'wide')}"
+        return self.relays()
+
+    def spread(self, relays: list[RelayPod]) -> None:
+        """Has the router send both families to these relays."""
+        self.fabric.spread(str(RULE.ipv4_prefix), [relay.addresses[SIDE4] for relay in relays])
+        self.fabric.spread(f"{BR}/128", [relay.addresses[SIDE6] for relay in relays])
+
+    # Traffic
+
+    def traffic(self, **options) -> Traffic:
+        return Traffic(self.fabric, say=self.say, **options)
+
+    def ledger(self) -> Ledger:
+        return Ledger(self.fabric, [relay for relay in self.relays() if relay.ip and relay.says_ready()])
+
+    def lost_nothing(self, window: Window, before: Ledger) -> None:
+        """No datagram and no TCP record of a window is missing; if one is, says which, and what was counted meanwhile."""
+        if window.lost() or window.unfinished:
+            counted = table(self.ledger().since(before)) or "      nothing"
+            raise AssertionError(f"{window.detail()}\n    counted meanwhile:\n{counted}")
+
+    def culvertctl(self, *words: str) -> str:
+        return self.culvert.culvertctl(*words)
+
+
+class Playground(Scene):
+    """The same for a person: it may be there already, and stays."""
+
+    def create(self) -> None:
+        if self.cluster.try_kubectl("get", "namespace", self.name).returncode != 0:
+            super().create()
+
+    def __exit__(self, *error) -> None:
+        pass
+
+
+def holds(condition: dict | None, expected: bool | str) -> bool:
+    if condition is None:
+        return False
+    if isinstance(expected, bool):
+        return condition["status"] == str(expected)
+    return condition["status"] != "True" and condition["reason"] == expected
+
+
+def pause(question):
+    """An answer, and a moment for others before it is asked again; nobody there is no answer."""
+    try:
+        answer = question()
+    except (Refused, OSError):
+        answer = None
+    if not answer:
+        time.sleep(0.1)
+    return answer
