@@ -212,3 +212,18 @@ impl Default for Advertise {
         Self { auto_route: Toggle::Enabled, mape_prefixes: Toggle::Disabled }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An IPv6 header takes 40 bytes, and an IPv4 and a TCP header 20 each.
+    #[test]
+    fn what_fits_the_tunnel_follows_from_its_mtu() {
+        let mtu = Mtu { v6: 1500 };
+        assert_eq!(mtu.payload(), 1460);
+        assert_eq!(MssClamp::Auto.limit(mtu), Some(1420));
+        assert_eq!(MssClamp::Limit(1300).limit(mtu), Some(1300));
+        assert_eq!(MssClamp::Disabled.limit(mtu), None);
+    }
+}

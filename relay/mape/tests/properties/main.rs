@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr, net::Ipv6Addr};
 
-use mape::{DomainConfig, Fleet, Ipv6Net, Refusal, Rule, Target, options::SourceCheck};
+use mape::{
+    DomainConfig, DomainName, Fleet, Ipv6Net, Options, Refusal, Rule, RuleConfig, Target, Version, options::SourceCheck,
+};
 use proptest::prelude::*;
 
 mod rules;
@@ -152,9 +154,57 @@ proptest! {
     }
 }
 
+#[test]
+fn a_domain_says_what_was_written() {
+    for version in [Version::Rfc7597, Version::Draft03] {
+        let written = DomainConfig { version, ..a_domain() };
+        let fleet = fleet(written.clone());
+        let domain = &fleet.domains()[0];
+        assert_eq!((domain.name(), domain.version()), (&written.name, version));
+        assert_eq!((domain.softwire_address(), domain.options()), (written.softwire_address, &written.options));
+        assert!(fleet.is_br_address(written.softwire_address));
+    }
+}
+
+/// A CE's End-user prefix may hold the BR address, as long as it is no CE's whole address.
+#[test]
+fn a_br_address_is_no_ces_even_in_its_prefix() {
+    let mut config = a_domain();
+    config.options.source_check = SourceCheck::Prefix;
+    config.softwire_address = "2001:db8:1:1234::1".parse().unwrap();
+    let fleet = fleet(config);
+    let check = |source: &str| {
+        fleet.check_source(source.parse().unwrap(), None, "192.0.2.18".parse().unwrap(), Some(0x34 << 2 | 1 << 10))
+    };
+    assert!(check("2001:db8:1:1234::2").is_ok());
+    assert_eq!(check("2001:db8:1:1234::1").err(), Some(Refusal::SpoofedSource));
+    assert!(!fleet.is_br_address("2001:db8:1:1234::2".parse().unwrap()));
+}
+
 /// Failures are not kept in files: what one finds becomes a test with a name.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// 192.0.2.0/24 with PSIDs of eight bits: 192.0.2.18 and PSID 0x34 are 2001:db8:1:1234::/64.
+fn a_domain() -> DomainConfig {
+    let rule = RuleConfig {
+        name: "r".into(),
+        ipv4_prefix: "192.0.2.0/24".parse().unwrap(),
+        mape_prefix: "2001:db8:1::/48".parse().unwrap(),
+        ea_bits_length: 16,
+        psid_offset: 6,
+        psid_length: Some(8),
+        psid: None,
+    };
+    DomainConfig {
+        name: DomainName { namespace: "default".into(), name: "one".into() },
+        created: 0,
+        softwire_address: "3001:db8:ffff::1".parse().unwrap(),
+        version: Version::Rfc7597,
+        rules: vec![rule],
+        options: Options::default(),
+    }
 }
 
 fn fleet(config: DomainConfig) -> Fleet {
