@@ -73,6 +73,10 @@ e2e: build images ## A fleet, end to end: install, apply, scale, edit, break, un
 cluster-down: ## Remove what `make cluster` made, all of it
 	e2e/cluster/run down
 
+.PHONY: mutants
+mutants: tools ## Break the packet path and the mapping in each of 2,000 places: do tests notice? MUTANTS="-f FILE" for a part
+	scripts/mutants $(MUTANTS)
+
 .PHONY: tools
 tools:
 	@scripts/install-tools
