@@ -292,6 +292,14 @@ mod tests {
         assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
     }
 
+    /// A carry may bring another one.
+    #[test]
+    fn a_sum_is_folded_to_the_end() {
+        assert_eq!(fold(0x1_ffff), 1);
+        assert_eq!(fold(0x1_ffff_ffff), 1);
+        assert_eq!(updated(0, 0, 1), 0xfffe, "0xffff + 0xffff + 1");
+    }
+
     #[test]
     fn a_changed_word_changes_the_checksum_alike() {
         let source = Ipv4Addr::new(192, 0, 2, 1);

@@ -335,3 +335,15 @@ impl Store {
         std::mem::replace(content, Content::Refused)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_depends_on_the_secret() {
+        let hash = |secret: u64| Keyed::new(secret).hash_one(597);
+        assert_eq!(hash(1), hash(1));
+        assert_ne!(hash(1), hash(2));
+    }
+}

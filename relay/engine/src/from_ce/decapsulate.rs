@@ -128,7 +128,6 @@ fn skip_options(header: &[u8], at: usize, bad_option: &mut Option<Option<u32>>) 
         }
         let pointer = (at + place) as u32;
         match kind >> 6 {
-            _ if kind == TUNNEL_ENCAPSULATION_LIMIT => {}
             SKIP => {}
             DISCARD => _ = bad_option.get_or_insert(None),
             _ => _ = bad_option.get_or_insert(Some(pointer)),
@@ -140,10 +139,8 @@ fn skip_options(header: &[u8], at: usize, bad_option: &mut Option<Option<u32>>) 
 
 const PAD1: u8 = 0;
 
-/// Accepted with any value, 0 too: no further tunnel is entered here (RFC 2473 §4.1.1).
-const TUNNEL_ENCAPSULATION_LIMIT: u8 = 4;
-
-/// The two high bits of an option that is skipped when it is not known.
+/// The two high bits of an option that is skipped when it is not known. A Tunnel Encapsulation Limit (4) is, too, whatever
+/// its value: no further tunnel is entered here (RFC 2473 §4.1.1).
 const SKIP: u8 = 0;
 
 /// The two high bits of an option for which the packet is dropped without a word.
