@@ -45,7 +45,7 @@ pub(super) fn compile(fleet: &Fleet) -> Tables {
 
 /// Adds a table for the /`depth` block that `leaves`, ascending in length, lie in; returns the cell that leads to it.
 fn table(cells: &mut Vec<u32>, leaves: &[Leaf], depth: u8, inherited: u32) -> u32 {
-    let longest = leaves.last().map_or(depth + 1, |leaf| leaf.length);
+    let longest = leaves.last().map_or(depth, |leaf| leaf.length);
     let flat = 1usize << (longest - depth) <= 256.max(8 * leaves.len());
     let width = if flat { longest - depth } else { 8 };
     let base = cells.len();
