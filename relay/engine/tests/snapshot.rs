@@ -40,6 +40,20 @@ fn domains_are_counted_by_age() {
     assert_eq!(snapshot.domain_name(2), None);
 }
 
+/// A /16 is one table where that is dense enough: eight cells for each rule.
+#[test]
+fn many_prefixes_share_a_table() {
+    let bytes = |count: u16, length: u8| {
+        let prefixes: Vec<String> = (0..count).map(|number| format!("10.1.{number}.0/{length}")).collect();
+        let rules: Vec<(&str, Option<u16>)> = prefixes.iter().map(|prefix| (prefix.as_str(), None)).collect();
+        compile(vec![domain("one", 0, 1, &rules)]).tables().bytes() - 64 * rules.len()
+    };
+    assert_eq!(bytes(1, 20), 4 * 16, "sixteen /20");
+    assert_eq!(bytes(1, 24), 4 * 256);
+    assert_eq!(bytes(127, 26), 4 * (256 + 127 * 4), "a table of four for each /24");
+    assert_eq!(bytes(128, 26), 4 * 1024, "each /26 of the /16");
+}
+
 /// A table of 256 cells for its /16 and one for its /24, 4 bytes each, and 64 for the rule. Where addresses are shared, the
 /// rules' PSIDs take a cell each, from the first to the last, and 16 bytes for the group.
 #[test]
