@@ -35,9 +35,6 @@ pub(crate) enum Command {
     /// Tell what the relay does with one packet, and why
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
-    /// Tell which revision relays forwarded by, and since when
-    #[command(after_help = HISTORY_EXAMPLES)]
-    History(HistoryArgs),
     /// Turn another router's configuration into manifests
     Import(ImportArgs),
 }
@@ -174,25 +171,6 @@ bits, which check failed, and what would have passed. For ICMP the port is the i
 the options cannot say, --hex can: an IP packet from its first byte, as tcpdump -x prints it.
 
 The exit code is 0 if the packet is forwarded or answered, 1 if not.";
-
-#[derive(Debug, Args)]
-pub(crate) struct HistoryArgs {
-    /// What relays answer at /state, or the history.jsonl of their state directories; - for standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// How to print the answer
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    pub(crate) output: Output,
-}
-
-const HISTORY_EXAMPLES: &str = "\
-Examples:
-  curl -s http://127.0.0.1:9108/state | culvertctl history -
-  kubectl get --raw /api/v1/namespaces/culvert-system/pods/POD:9108/proxy/state | culvertctl history -
-  culvertctl history a.json b.json                    several relays, in the order of time
-
-With a revision's manifests, `culvertctl map` tells who had an address and a port while it was in use: relays keep no \
-other log, and need none. The hash is the one that `culvertctl check -o json` prints for the manifests.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {

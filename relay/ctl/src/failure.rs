@@ -38,9 +38,6 @@ pub enum Failure {
     /// A capture that cannot be read to its end.
     #[error("{0}")]
     Capture(String),
-    /// What is neither a relay's state nor its history.
-    #[error("{0}")]
-    History(String),
 }
 
 impl Failure {

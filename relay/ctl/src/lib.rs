@@ -6,10 +6,9 @@
 //! | `map` | who owns this IPv4 address and port, or this IPv6 prefix? |
 //! | [`replay`] | what becomes of each packet of a capture? |
 //! | `explain` | what becomes of one packet, and why? |
-//! | `history` | which revision did relays forward by, and since when? |
 //! | [`import`] | what does a Junos configuration say as manifests? |
 //!
-//! All but the last two read the manifests that the operator and the relay read, through `manifests`; `replay` and `explain`
+//! All but the last read the manifests that the operator and the relay read, through `manifests`; `replay` and `explain`
 //! drive the engine that the relay runs, through `relay`. What reads other people's files is public, for the fuzzer.
 #![forbid(unsafe_code)]
 
@@ -21,7 +20,6 @@ mod explain;
 mod failure;
 #[cfg(test)]
 mod fixtures;
-mod history;
 pub mod import;
 mod manifests;
 mod map;
@@ -53,7 +51,6 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Answer, Failure> {
         Command::Map(args) => map::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
-        Command::History(args) => history::run(&args, out),
         Command::Import(args) => import::run(&args, out),
     }
 }

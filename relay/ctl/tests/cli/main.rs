@@ -4,7 +4,6 @@
 mod batch;
 mod check;
 mod explain;
-mod history;
 mod import;
 mod junos_table;
 mod map;
