@@ -18,7 +18,7 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 yes; 1 no: a manifest is invalid, nobody owns the address, a file cannot be read, the packet is dropped; \
 2 the command line makes no sense.
 
-All commands but import read the MapDomain manifests that are applied to a cluster or given to a relay. Files may hold several \
+All commands but import and history read the MapDomain manifests that are applied to a cluster or given to a relay. Files may hold several \
 documents; of a directory all .yaml, .yml and .json files count.";
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Turn another router's configuration into manifests
     Import(ImportArgs),
+    /// Tell which revision a relay forwarded by, and since when
+    #[command(after_help = HISTORY_EXAMPLES)]
+    History(HistoryArgs),
 }
 
 /// How an answer is printed.
@@ -66,6 +69,32 @@ Examples:
 
 Every error of every manifest is printed to standard error, one a line, as FILE:LINE: FIELD: what was found, what is \
 allowed and why. All the manifests are checked as one fleet: two that contradict each other are an error.";
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// The history.jsonl of a relay's --state-dir, or - for standard input
+    #[arg(short, long, value_name = "FILE", required_unless_present = "state", conflicts_with = "state")]
+    pub(crate) file: Option<PathBuf>,
+    /// A relay's HTTP server: its last twenty activations
+    #[arg(short, long, value_name = "http://ADDRESS:PORT")]
+    pub(crate) state: Option<String>,
+    /// Only what was in use at this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<jiff::Timestamp>,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+const HISTORY_EXAMPLES: &str = "\
+Examples:
+  culvertctl history --file history.jsonl
+  culvertctl history --state http://10.244.1.5:9108
+  culvertctl history --file history.jsonl --at 2026-11-24T14:00:00Z
+  kubectl exec POD -c relay -- cat /var/lib/culvert/history.jsonl | culvertctl history --file -
+
+MAP keeps no log of who had which address and port: it follows from the revision that was in use. The hash is the one that \
+`culvertctl check -o json` prints for the manifests. The exit code of --at is 1 if nothing is known of that time.";
 
 /// The manifests of the commands that take something else too.
 #[derive(Debug, Args)]

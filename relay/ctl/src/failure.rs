@@ -35,6 +35,24 @@ pub enum Failure {
     /// Standard output that cannot be written.
     #[error("standard output: {0}")]
     Stdout(io::Error),
+    /// A relay that cannot be asked, or does not answer as one.
+    #[error("{url}: {why}")]
+    Relay {
+        /// What was asked.
+        url: String,
+        /// Why not.
+        why: String,
+    },
+    /// A history that cannot be read.
+    #[error("{place}:{line}: {why}")]
+    History {
+        /// Where it is.
+        place: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A capture that cannot be read to its end.
     #[error("{0}")]
     Capture(String),

@@ -6,9 +6,10 @@
 //! | `map` | who owns this IPv4 address and port, or this IPv6 prefix? |
 //! | [`replay`] | what becomes of each packet of a capture? |
 //! | `explain` | what becomes of one packet, and why? |
+//! | `history` | which revision did a relay forward by, and since when? |
 //! | [`import`] | what does a Junos configuration say as manifests? |
 //!
-//! All but the last read the manifests that the operator and the relay read, through `manifests`; `replay` and `explain`
+//! All but the last two read the manifests that the operator and the relay read, through `manifests`; `replay` and `explain`
 //! drive the engine that the relay runs, through `relay`. What reads other people's files is public, for the fuzzer.
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod explain;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+mod history;
 pub mod import;
 mod manifests;
 mod map;
@@ -52,5 +54,6 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Answer, Failure> {
         Command::Replay(args) => replay::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Import(args) => import::run(&args, out),
+        Command::History(args) => history::run(&args, out),
     }
 }

@@ -117,7 +117,20 @@ impl Relay {
         let announces = options.sides.is_empty();
         let revisions = Revisions::new(&options, &shared);
         let (target, leaving, plan) = (Target::default(), Leaving::default(), Plan::default());
-        Ok(Self { options, shared, host, workers, view, source, target, leaving, announces, plan, revisions, told: Vec::new() })
+        Ok(Self {
+            options,
+            shared,
+            host,
+            workers,
+            view,
+            source,
+            target,
+            leaving,
+            announces,
+            plan,
+            revisions,
+            told: Vec::new(),
+        })
     }
 
     /// Reads the manifests again and, if they are sound and say something else, forwards by them.

@@ -4,6 +4,7 @@
 mod batch;
 mod check;
 mod explain;
+mod history;
 mod import;
 mod junos_table;
 mod map;
@@ -100,10 +101,10 @@ fn json(text: &str) -> serde_json::Value {
 fn help_names_every_command_and_exit_code() {
     let help = Bench::new().run(&["--help"]);
     assert_eq!(help.code, 0);
-    for part in ["check", "map", "replay", "explain", "import", "Exit codes: 0"] {
+    for part in ["check", "map", "replay", "explain", "import", "history", "Exit codes: 0"] {
         assert!(help.stdout.contains(part), "{part}");
     }
-    for command in ["check", "map", "replay", "explain", "import junos"] {
+    for command in ["check", "map", "replay", "explain", "import junos", "history"] {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         assert!(Bench::new().run(&arguments).stdout.contains("Examples:"), "{command}");
     }

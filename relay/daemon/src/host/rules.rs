@@ -64,7 +64,9 @@ async fn install_family(netlink: &Handle, family: &IpVersion, wanted: &Wanted) -
         add(netlink, rule.at(places).message(family)).await?;
     }
     // `lookup local` is added again, behind ours, before the old one goes: there is no moment without it.
-    for rule in others.into_iter().filter(|rule| priority(rule) < places.local || places.local == 0 && priority(rule) == 0) {
+    for rule in
+        others.into_iter().filter(|rule| priority(rule) < places.local || places.local == 0 && priority(rule) == 0)
+    {
         add(netlink, with_priority(rule.clone(), places.local)).await?;
         delete(netlink, with_priority(rule.clone(), priority(&rule))).await?;
     }

@@ -151,7 +151,8 @@ fn answer(mut connection: &TcpStream, store: &(Mutex<Store>, Condvar)) -> Option
     let store = store.0.lock().unwrap();
     let items: Vec<&Value> = store.objects.get(&name).into_iter().collect();
     let version = store.version.to_string();
-    let list = json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items});
+    let list =
+        json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items});
     let body = list.to_string();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
     connection.write_all((head + &body).as_bytes()).ok()
@@ -169,8 +170,12 @@ fn watch(mut connection: &TcpStream, store: &(Mutex<Store>, Condvar), name: &str
             chunk(connection, &json!({"type": "ERROR", "object": status}))?;
             return None;
         }
-        let news: Vec<Value> =
-            guard.events.iter().filter(|(at, of, _)| *at > from && of == name).map(|(_, _, event)| event.clone()).collect();
+        let news: Vec<Value> = guard
+            .events
+            .iter()
+            .filter(|(at, of, _)| *at > from && of == name)
+            .map(|(_, _, event)| event.clone())
+            .collect();
         from = from.max(guard.version);
         if news.is_empty() {
             // Not forever, so that a connection that is gone is noticed.
@@ -215,11 +220,15 @@ fn two() -> [mape::DomainConfig; 2] {
 
 /// Domains whose packed form needs several ConfigMaps.
 fn many() -> Vec<mape::DomainConfig> {
-    let noise = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let noise =
+        |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let rule = |number: u64| mape::RuleConfig {
         name: format!("{:016x}", noise(number)),
         ipv4_prefix: ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::from_bits(0x1400_0000 + number as u32), 32),
-        mape_prefix: ipnet::Ipv6Net::new_assert((0x2a00 << 112 | u128::from(noise(number)) << 40 | u128::from(noise(number + 1) >> 24)).into(), 128),
+        mape_prefix: ipnet::Ipv6Net::new_assert(
+            (0x2a00 << 112 | u128::from(noise(number)) << 40 | u128::from(noise(number + 1) >> 24)).into(),
+            128,
+        ),
         ea_bits_length: 0,
         psid_offset: 0,
         psid_length: Some(0),

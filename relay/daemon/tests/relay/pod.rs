@@ -235,7 +235,8 @@ pub(crate) fn udp(from: (Ipv4Addr, u16), to: SocketAddr, payload: &[u8]) -> Vec<
 pub(crate) fn ipv4(protocol: u8, from: Ipv4Addr, to: IpAddr, payload: &[u8]) -> Vec<u8> {
     let IpAddr::V4(to) = to else { panic!("{to} is no IPv4 address") };
     let length = (20 + payload.len() as u16).to_be_bytes();
-    let mut header = [&[0x45, 0][..], &length, &[0, 0, 0, 0, 64, protocol, 0, 0], &from.octets(), &to.octets()].concat();
+    let mut header =
+        [&[0x45, 0][..], &length, &[0, 0, 0, 0, 64, protocol, 0, 0], &from.octets(), &to.octets()].concat();
     let sum = checksum(&header).to_be_bytes();
     header[10..12].copy_from_slice(&sum);
     [header, payload.to_vec()].concat()

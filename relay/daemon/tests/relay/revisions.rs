@@ -68,7 +68,8 @@ fn what_cannot_be_used_is_told_and_changes_nothing() {
     let good = files(&revision(2, &[isp_a(), domain("isp-b", BR, &[OTHER])]));
     let with = |file: &str, bytes: &[u8]| Files::from([(file.to_owned(), bytes.to_vec())]);
     let truncated = &good["domains-0.gz"][..20];
-    let newer = String::from_utf8(good["index.json"].clone()).unwrap().replace("\"formatVersion\": 1", "\"formatVersion\": 2");
+    let newer =
+        String::from_utf8(good["index.json"].clone()).unwrap().replace("\"formatVersion\": 1", "\"formatVersion\": 2");
     let cases = [
         ("Incomplete", [good.clone(), with("domains-0.gz", truncated)]),
         ("NewerFormat", [good.clone(), with("index.json", newer.as_bytes())]),
@@ -124,7 +125,8 @@ fn the_history_outlives_the_container() {
     pod.mount(&revision(2, &[isp_a(), domain("isp-b", BR, &[OTHER])]));
     relay.until("second", |relay| sequence(relay) == 2);
     let state = relay.state();
-    let shown: Vec<u64> = state["history"].as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap()).collect();
+    let shown: Vec<u64> =
+        state["history"].as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap()).collect();
     assert_eq!(shown, [1, 1, 2]);
     relay.until("written", |_| fs::read_to_string(history(&pod)).unwrap().lines().count() == 3);
     let text = fs::read_to_string(history(&pod)).unwrap();
@@ -153,7 +155,9 @@ fn a_pod_on_the_drain_list_is_not_ready_and_forwards_on() {
     pod.mount_files(&files_with_drain(&now, &["default-0", "other"]));
     relay.until("draining", |relay| relay.state()["draining"] == true);
     assert_eq!(relay.get("/readyz").unwrap(), (503, "Draining\n".to_owned()));
-    relay.until("withdrawn", |_| routes(&pod).contains("67.91.205.0/24 dev culvert0 proto 97 scope link src 198.51.100.1 metric 7597"));
+    relay.until("withdrawn", |_| {
+        routes(&pod).contains("67.91.205.0/24 dev culvert0 proto 97 scope link src 198.51.100.1 metric 7597")
+    });
     assert!(pod.crosses());
     pod.mount_files(&files_with_drain(&now, &["other"]));
     relay.until("back", Relay::is_ready);

@@ -116,7 +116,8 @@ fn a_customers_packets_reach_neither_the_cluster_nor_the_pod() {
     let (ears, ce) = (Ears::new(&pod, 5353), pod.ce());
     let (at_cluster, at_internet) = (ipv4_received(&pod.cluster), ipv4_received(&pod.internet));
     let customer: Ipv4Addr = CUSTOMER.parse().unwrap();
-    let targets = [POD, CLUSTER_IP, NODE, METADATA, SIDE, "192.0.0.8", "192.0.0.13", "127.0.0.1", "0.0.0.0", "224.0.0.1"];
+    let targets =
+        [POD, CLUSTER_IP, NODE, METADATA, SIDE, "192.0.0.8", "192.0.0.13", "127.0.0.1", "0.0.0.0", "224.0.0.1"];
     let br = BR.parse().unwrap();
     for target in targets {
         let to: IpAddr = target.parse().unwrap();
@@ -128,7 +129,8 @@ fn a_customers_packets_reach_neither_the_cluster_nor_the_pod() {
     assert_eq!(ipv4_received(&pod.cluster), at_cluster, "the cluster sees none of them");
     // What is an address at all left by the next hop of the IPv4 side, as everything does; martians are named.
     relay.until("forwarded", |_| ipv4_received(&pod.internet) >= at_internet + 4 * 3);
-    let martians = r#"culvert_dropped_packets_total{direction="from_ce",domain="isp-a",namespace="isps",reason="Martian"}"#;
+    let martians =
+        r#"culvert_dropped_packets_total{direction="from_ce",domain="isp-a",namespace="isps",reason="Martian"}"#;
     assert_eq!(relay.metric(martians), 3 * 3);
     assert!(pod.crosses(), "and the others cross");
 }
@@ -183,7 +185,8 @@ fn connects(from: &Node, to: SocketAddr) -> bool {
 fn bgp_bfd_and_ping_reach_the_sides_own_addresses() {
     let pod = Pod::new();
     let _relay = pod.relay(&[]);
-    let listen = |port: u16| pod.pod.inside(move || TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, port)).unwrap());
+    let listen =
+        |port: u16| pod.pod.inside(move || TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, port)).unwrap());
     let (_bgp, _other) = (listen(179), listen(8080));
     for (node, side) in [(&pod.internet, SIDE), (&pod.core, SIDE6)] {
         let side: IpAddr = side.parse().unwrap();
@@ -328,8 +331,7 @@ fn the_self_test_fails_when_the_route_is_gone() {
 fn the_self_test_fails_when_one_worker_hangs() {
     let pod = Pod::new();
     let relay = pod.relay(&[]);
-    let passed =
-        |queue: usize| format!(r#"culvert_self_test_passed{{direction="to_ce",queue="{queue}"}}"#);
+    let passed = |queue: usize| format!(r#"culvert_self_test_passed{{direction="to_ce",queue="{queue}"}}"#);
     let stopped = Stopped::thread(relay.id(), "culvert-tun-1");
     relay.until("not ready", |relay| reasons(relay).contains("SelfTest"));
     relay.until("the other works", |relay| relay.metric(&passed(0)) == 1 && relay.metric(&passed(1)) == 0);
@@ -343,9 +345,9 @@ struct Stopped(i32);
 impl Stopped {
     fn thread(process: u32, name: &str) -> Self {
         let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-        let thread = threads.map(|thread| thread.unwrap().path()).find(|thread| {
-            std::fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim() == name)
-        });
+        let thread = threads
+            .map(|thread| thread.unwrap().path())
+            .find(|thread| std::fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim() == name));
         let id: i32 = thread.unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
         Self::trace(libc::PTRACE_SEIZE, id);
         Self::trace(libc::PTRACE_INTERRUPT, id);
