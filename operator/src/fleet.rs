@@ -124,10 +124,9 @@ async fn report(context: &Context, relay: &BorderRelay, outcome: Outcome, held: 
     let after = report::status(relay, &outcome, held);
     let outcome = Arc::new(outcome);
     let known = context.outcomes.put(key.clone(), relay.uid(), Arc::clone(&outcome));
-    if known.is_none_or(|known| known != outcome) {
-        let mut concerned = context.world.domains_of(&key);
-        concerned.sort_by_key(|domain| domain.name_any());
-        concerned.iter().for_each(|domain| context.triggers.domain(ObjectRef::from_obj(&**domain)));
+    let domains = context.world.domains_of(&key);
+    for domain in outcome.is_news_to(known.as_deref(), &domains) {
+        context.triggers.domain(ObjectRef::from_obj(&**domain));
     }
     if before != after {
         status::write(context, relay, &after).await?;

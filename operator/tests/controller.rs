@@ -279,6 +279,33 @@ async fn a_fleet_that_makes_no_sense_keeps_what_it_has_and_delays_no_other() {
     .await;
 }
 
+/// Each change concerns who changed: a new revision is no news to the domains that were there.
+#[tokio::test]
+async fn many_domains_cost_no_more_than_each() {
+    in_a_cluster(|cluster| async move {
+        let _operator = Operator::start(&cluster);
+        apply(&cluster, fleet());
+        becomes(&cluster, "a revision", || sequence(&cluster) == 1).await;
+        let names: Vec<String> = (0..20).map(|number| format!("d{number}")).collect();
+        for (name, number) in names.iter().zip(0..) {
+            let (ipv4, mape) = (format!("192.0.2.{}/29", number * 8), format!("2001:db8:{number:x}::/48"));
+            let mut object = domain(name, &ipv4, &mape, "2026-01-01T00:00:00Z");
+            object["spec"]["rules"][0]["eaBitsLength"] = json!(8);
+            apply(&cluster, object);
+            becomes(&cluster, "accepted", || is(&cluster, "mapdomains", name, "Accepted", "True", "Accepted")).await;
+        }
+        settles(&cluster).await;
+        assert_eq!(sequence(&cluster), 21);
+        let written = |name: &String| {
+            let is_status = |asked: &&cluster::Asked| asked.resource == "mapdomains/status" && asked.name == *name;
+            cluster.requests().iter().filter(is_status).count()
+        };
+        let counts: Vec<usize> = names.iter().map(written).collect();
+        assert!(counts.iter().all(|count| (1..=2).contains(count)), "{counts:?}");
+    })
+    .await;
+}
+
 /// A relay on an address of this machine's own.
 struct Relay {
     address: String,

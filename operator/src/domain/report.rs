@@ -165,14 +165,20 @@ fn programmed(
         return Finding::is("Programmed", Cause::new("Programmed", count));
     }
     let behind = serving.iter().find(|(_, outcome)| holding(name, outcome) < outcome.relays.total || total == 0);
-    let cause = behind.and_then(|(fleet, outcome)| of(fleet, outcome, "Programmed"));
+    let cause = behind.and_then(|(fleet, outcome)| hurdle(fleet, outcome));
     Finding::is_not(
         "Programmed",
-        match cause.filter(|cause| cause.reason != "Pending") {
+        match cause {
             Some(cause) => Cause { message: format!("{count}; {}", cause.message), ..cause },
             None => Cause::new("Pending", count),
         },
     )
+}
+
+/// What keeps a fleet's relays.
+fn hurdle(fleet: &str, outcome: &Outcome) -> Option<Cause> {
+    let cause = outcome.hurdle.clone()?;
+    Some(Cause { message: format!("fleet {fleet}: {}", cause.message), ..cause })
 }
 
 /// What a fleet's condition says, if it is not true.
@@ -189,7 +195,7 @@ fn unserved(about: &'static str, accepted: &Finding, known: &[(&str, &Outcome)])
         }
         Truth::Unknown => Finding::is_unknown(about, accepted.cause.clone()),
         Truth::True => {
-            let why = known.iter().find_map(|(fleet, outcome)| of(fleet, outcome, "Programmed"));
+            let why = known.iter().find_map(|(fleet, outcome)| hurdle(fleet, outcome));
             Finding::is_not(about, why.unwrap_or_else(|| Cause::new("Pending", "no revision holds it yet")))
         }
     }
@@ -213,10 +219,9 @@ fn ready(name: &DomainName, accepted: &Finding, serving: &[(&str, &Outcome)]) ->
         let total: usize = serving.iter().map(|(_, outcome)| outcome.relays.total).sum();
         return Finding::is("Ready", Cause::new("Ready", format!("{carry}/{total} relays carry its traffic")));
     }
-    let why = serving.iter().find_map(|(fleet, outcome)| of(fleet, outcome, "Ready"));
-    let waits = || serving.iter().find_map(|(fleet, outcome)| of(fleet, outcome, "Programmed"));
-    let cause = why.or_else(waits).unwrap_or_else(|| Cause::new("Pending", "relays take it over"));
-    Finding::is_not("Ready", cause)
+    let why = serving.iter().find_map(|(fleet, outcome)| hurdle(fleet, outcome));
+    let pending = || Cause::new("Pending", "no relay that carries traffic forwards by it yet");
+    Finding::is_not("Ready", why.unwrap_or_else(pending))
 }
 
 fn carrying(name: &DomainName, outcome: &Outcome) -> usize {
@@ -249,12 +254,8 @@ fn degraded(
     if is("Accepted").is_none() {
         return findings.first().map(|accepted| Finding::is("Degraded", accepted.cause.clone()));
     }
-    let short = serving.iter().find(|(_, outcome)| carrying(name, outcome) < outcome.relays.total)?;
-    let (fleet, outcome) = short;
-    let worse = outcome.conditions.iter().find(|condition| condition.type_ == "Degraded");
-    let cause = match worse {
-        Some(it) => Cause { reason: it.reason.clone().into(), message: format!("fleet {fleet}: {}", it.message) },
-        None => of(fleet, outcome, "Programmed")?,
-    };
+    // Relays that only need a moment are `Programmed`'s business.
+    let short = serving.iter().filter(|(_, outcome)| carrying(name, outcome) < outcome.relays.total);
+    let cause = short.filter_map(|(fleet, outcome)| hurdle(fleet, outcome)).next()?;
     Some(Finding::is("Degraded", cause))
 }

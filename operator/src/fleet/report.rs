@@ -1,9 +1,9 @@
 //! What to say about it: the fleet's status, and what domains have to know. Pure but for [`write`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crds::{
-    BorderRelay, BorderRelayStatus,
+    BorderRelay, BorderRelayStatus, MapDomain,
     border_relay::{RelayState, RelayStatus, RevisionStatus},
 };
 use jiff::Timestamp;
@@ -33,8 +33,41 @@ pub struct Outcome {
     pub standing: Standing,
     /// Its relays.
     pub relays: Relays,
+    /// What keeps some of them from carrying traffic, or from forwarding by the current revision.
+    pub hurdle: Option<Cause>,
     /// Its conditions.
     pub conditions: Vec<Condition>,
+}
+
+impl Outcome {
+    /// The domains, of these, for which it is other news than `before` was.
+    pub fn is_news_to<'d>(
+        &'d self,
+        before: Option<&'d Self>,
+        domains: &'d [Arc<MapDomain>],
+    ) -> impl Iterator<Item = &'d Arc<MapDomain>> {
+        let same_for_all = before.is_some_and(|before| {
+            let relays = (&self.relays.all, self.relays.total) == (&before.relays.all, before.relays.total);
+            relays && self.hurdle == before.hurdle && self.advertised() == before.advertised()
+        });
+        let is_news = move |name: &DomainName| match (&self.standing, before.map(|before| &before.standing)) {
+            (Standing::Judged(now), Some(Standing::Judged(before))) => now.of(name) != before.of(name),
+            (now, before) => before != Some(now),
+        };
+        domains.iter().filter(move |domain| !same_for_all || is_news(&name_of(domain)))
+    }
+
+    /// What it says about announcements.
+    fn advertised(&self) -> Option<(&str, &str)> {
+        let condition = self.conditions.iter().find(|condition| condition.type_ == "Advertised")?;
+        Some((&condition.reason, &condition.message))
+    }
+}
+
+impl Judged {
+    fn of(&self, name: &DomainName) -> (Option<&Seen>, Option<&Refusal>, Option<&u64>) {
+        (self.seen.get(name), self.refused.get(name), self.since.get(name))
+    }
 }
 
 /// What a fleet makes of its domains.
@@ -83,7 +116,7 @@ pub struct Done<'a> {
 pub fn outcome(relay: &BorderRelay, done: &Done<'_>, now: Timestamp) -> Outcome {
     let relays = Relays::look(done.found, &done.valid.leaving, done.valid.fleet.replicas.into(), done.held);
     let found = findings::findings(done, &relays);
-    let seen = |domain: &std::sync::Arc<crds::MapDomain>| {
+    let seen = |domain: &Arc<MapDomain>| {
         let metadata = &domain.metadata;
         (name_of(domain), Seen { uid: metadata.uid.clone(), generation: metadata.generation })
     };
@@ -92,7 +125,8 @@ pub fn outcome(relay: &BorderRelay, done: &Done<'_>, now: Timestamp) -> Outcome 
         refused: done.valid.refused.clone(),
         since: done.held.map(|held| held.since.clone()).unwrap_or_default(),
     };
-    Outcome { standing: Standing::Judged(judged), conditions: said(relay, found, now), relays }
+    let hurdle = findings::hurdle(done, &relays);
+    Outcome { standing: Standing::Judged(judged), conditions: said(relay, found, now), relays, hurdle }
 }
 
 /// The outcome for a fleet that makes no sense: all that it was stays as it is.
@@ -104,7 +138,7 @@ pub fn invalid(relay: &BorderRelay, problems: &[Problem], now: Timestamp) -> Out
     found.extend(["Programmed", "Advertised", "Ready"].map(|about| Finding::is_unknown(about, stays.clone())));
     let name = relay.name_any();
     let told = Cause::new("FleetInvalid", format!("BorderRelay {name} is not accepted: {}", cause.message));
-    Outcome { standing: Standing::None(told), relays: Relays::default(), conditions: said(relay, found, now) }
+    none(told, said(relay, found, now))
 }
 
 /// The outcome for a fleet that could not be looked after: what was true before may still be.
@@ -123,7 +157,11 @@ pub fn failed(relay: &BorderRelay, cause: &Cause, now: Timestamp) -> Outcome {
     kept.extend(said(relay, found, now));
     let name = relay.name_any();
     let told = Cause { message: format!("BorderRelay {name}: {}", cause.message), ..cause.clone() };
-    Outcome { standing: Standing::None(told), relays: Relays::default(), conditions: kept }
+    none(told, kept)
+}
+
+fn none(told: Cause, conditions: Vec<Condition>) -> Outcome {
+    Outcome { standing: Standing::None(told), relays: Relays::default(), hurdle: None, conditions }
 }
 
 fn said(relay: &BorderRelay, found: Vec<Finding>, now: Timestamp) -> Vec<Condition> {

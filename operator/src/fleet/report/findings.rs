@@ -106,6 +106,16 @@ fn degraded(done: &Done<'_>, relays: &Relays) -> Option<Finding> {
     Some(Finding::is("Degraded", Cause { message: count + &cause.message, ..cause }))
 }
 
+/// What keeps relays from carrying traffic, or from forwarding by the current revision, if it is more than that they need a
+/// moment. No numbers are in it: domains repeat it, and do not change with every revision.
+pub(super) fn hurdle(done: &Done<'_>, relays: &Relays) -> Option<Cause> {
+    if relays.total == 0 {
+        return Some(no_relays(done));
+    }
+    let all = relays.ready() >= relays.total && relays.programmed() >= relays.total;
+    if all { None } else { why_not_all(done, relays) }
+}
+
 /// Why there are fewer relays that carry traffic than there should be.
 fn why_not_all(done: &Done<'_>, relays: &Relays) -> Option<Cause> {
     let sick = relays.staying().filter_map(|relay| Some(of(relay, relay.trouble.as_ref()?)));
