@@ -33,7 +33,7 @@ fn compare(folder: &str, files: &[(&str, String)]) {
         let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
         assert!(committed == *text, "{}/{name} is out of date: run `{}`", folder.display(), yaml::REGENERATE);
     }
-    let there = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let there = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let definitions = there.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).count();
     assert_eq!(definitions, files.len(), "{}: a file there that no type makes", folder.display());
 }
