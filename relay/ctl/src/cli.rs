@@ -72,7 +72,7 @@ allowed and why. All the manifests are checked as one fleet: two that contradict
 
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
-    /// The history.jsonl of a relay's --state-dir, or - for standard input
+    /// The history.jsonl of a relay's --state-dir, or what it answers at /state; - for standard input
     #[arg(short, long, value_name = "FILE", required_unless_present = "state", conflicts_with = "state")]
     pub(crate) file: Option<PathBuf>,
     /// A relay's HTTP server: its last twenty activations
@@ -91,7 +91,7 @@ Examples:
   culvertctl history --file history.jsonl
   culvertctl history --state http://10.244.1.5:9108
   culvertctl history --file history.jsonl --at 2026-11-24T14:00:00Z
-  kubectl exec POD -c relay -- cat /var/lib/culvert/history.jsonl | culvertctl history --file -
+  kubectl get --raw /api/v1/namespaces/NAMESPACE/pods/POD:9108/proxy/state | culvertctl history --file -
 
 MAP keeps no log of who had which address and port: it follows from the revision that was in use. The hash is the one that \
 `culvertctl check -o json` prints for the manifests. The exit code of --at is 1 if nothing is known of that time.";
