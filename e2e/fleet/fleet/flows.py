@@ -8,6 +8,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from cluster.fabric import INTERNET, Fabric
@@ -21,7 +22,7 @@ WAYS = (FROM_CE, TO_CE)
 HELLO = b"hello"
 FIRST_PORT = 7000  # of the Internet's ends
 PATIENCE = 20  # seconds for a flow to begin
-RETRANSMITTED = 100  # where struct tcp_info has tcpi_total_retrans (linux/tcp.h)
+RETRANSMITTED, NEEDLESS = 100, 216  # where struct tcp_info has tcpi_total_retrans and tcpi_dsack_dups (linux/tcp.h)
 
 
 @dataclass
@@ -135,8 +136,8 @@ class Datagrams(Flow):
             except OSError:  # an ICMP error; what was lost is missing by its number
                 continue
 
-    def retransmitted(self, _direction: str) -> int:
-        return 0
+    def retransmitted(self, _direction: str) -> Counter:
+        return Counter()
 
 
 def greet(sender: socket.socket, receiver: socket.socket, name: str) -> None:
@@ -202,8 +203,9 @@ class Connection(Flow):
         while record := records.cut_off(stream):
             self.ways[direction].take(record)
 
-    def retransmitted(self, direction: str) -> int:
-        """How many segments its sender has sent again."""
+    def retransmitted(self, direction: str) -> Counter:
+        """How many segments its sender has sent again, and how many of these the other end already had (RFC 2883)."""
         sender, _ = self.ends()[direction]
         info = sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        return struct.unpack_from("=I", info, RETRANSMITTED)[0]
+        places = {"again": RETRANSMITTED, "needless": NEEDLESS}
+        return Counter({what: struct.unpack_from("=I", info, place)[0] for what, place in places.items()})

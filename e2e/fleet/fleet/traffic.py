@@ -42,7 +42,7 @@ class Window:
     sent: Counter = field(default_factory=Counter)  # by direction
     gaps: list[Gap] = field(default_factory=list)
     unfinished: int = 0  # records of TCP that did not come
-    retransmitted: int = 0
+    retransmitted: Counter = field(default_factory=Counter)
     seconds: float = 0
 
     def lost(self, direction: str | None = None) -> int:
@@ -51,7 +51,8 @@ class Window:
     def __str__(self) -> str:
         sent = sum(self.sent.values())
         return (f"{self.name}: {sent:,} records in {self.seconds:.1f} s, {self.lost()} datagrams lost, "
-                f"{self.unfinished} TCP records missing, {self.retransmitted} segments sent again")
+                f"{self.unfinished} TCP records missing, {self.retransmitted['again']} segments sent again "
+                f"({self.retransmitted['needless']} needlessly)")
 
     def detail(self) -> str:
         return "\n".join([str(self), *map(str, self.gaps[:20])] + ["..."] * (len(self.gaps) > 20))
@@ -210,8 +211,8 @@ class Measured:
     def numbers(self) -> dict[tuple[int, str], int]:
         return {(flow.number, way): flow.ways[way].sent for flow in self.flows for way in (FROM_CE, TO_CE)}
 
-    def retransmitted(self) -> int:
-        return sum(flow.retransmitted(way) for flow in self.flows for way in WAYS)
+    def retransmitted(self) -> Counter:
+        return sum((flow.retransmitted(way) for flow in self.flows for way in WAYS), Counter())
 
 
 def runs(numbers: list[int]) -> list[list[int]]:

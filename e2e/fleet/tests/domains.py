@@ -38,7 +38,7 @@ def invalid(scene: Scene):
 def conflicting(scene: Scene):
     """The customers' own prefix in another, younger domain: the older keeps working."""
     scene.apply(domain(scene, "conflicting", rules=copy.deepcopy(manifests.HALVES[:1])))
-    found = scene.expect("MapDomain", "conflicting", (DOMAIN,), Conflicted=True, Accepted=True, Programmed=False)
+    found = scene.expect("MapDomain", "conflicting", (DOMAIN,), Conflicted=True, Accepted="Conflicted", Programmed=False)
     scene.say(f"conflict: {found['Conflicted']['message']}")
     works(scene, DOMAIN)
     scene.apply(domain(scene, "conflicting", rules=[small_rule(2)]))
@@ -59,7 +59,7 @@ def not_allowed(scene: Scene):
 def no_fleet(scene: Scene):
     """A fleet that is not there."""
     scene.apply(domain(scene, "lonely", rules=[small_rule(4)], relayRefs=[{"name": "nowhere"}]))
-    scene.expect("MapDomain", "lonely", ("spec.relayRefs[0].name: nowhere",), Programmed=False, Ready=False)
+    scene.expect("MapDomain", "lonely", ("spec.relayRefs[0].name: nowhere",), Accepted="NoFleet", Programmed=False, Ready=False)
     scene.apply(domain(scene, "lonely", rules=[small_rule(4)], relayRefs=[{"name": FLEET}]))
     works(scene, "lonely")
 
@@ -92,7 +92,7 @@ def test_delete_and_recreate(scene: Scene):
     left = ("get", "deployments,pods,configmaps,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies",
             "--selector", f"app.kubernetes.io/instance={FLEET}", "-o", "name")
     assert eventually(lambda: not scene.kubectl(*left).strip(), 60), f"left: {scene.kubectl(*left)}"
-    scene.expect("MapDomain", DOMAIN, (FLEET,), Programmed=False, Ready=False)
+    scene.expect("MapDomain", DOMAIN, (f"name: {FLEET}",), Accepted="NoFleet", Programmed=False, Ready=False)
     scene.start_fleet(2)
     cross(scene, "the fleet is back")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import json
 import statistics
 import threading
 import time
@@ -11,7 +12,7 @@ from fleet import manifests
 from fleet.api import path_of
 from fleet.flows import FROM_CE, TO_CE
 from fleet.manifests import DOMAIN, FLEET
-from fleet.relays import RelayPod
+from fleet.relays import ADMIN_PORT, RelayPod
 from fleet.scene import Scene, pause
 from lab.lab import eventually
 
@@ -123,11 +124,9 @@ def history(scene: Scene, relays: list[RelayPod]) -> None:
     """`culvertctl history` shows what each relay forwarded by, and since when: the last is the fleet's revision."""
     revision = scene.object("BorderRelay", FLEET)["status"]["revision"]
     for relay in relays:
-        file = scene.folder / f"{relay.name}.json"
-        file.write_text(relay.get("/state")[1])
-        lines = scene.culvertctl("history", str(file)).splitlines()
-        shown = [line for line in lines if line.split()[:1] and line.split()[0].isdigit()]
-        assert len(shown) > CHANGES, f"{relay.name}: too few activations:\n" + "\n".join(lines)
-        last = shown[-1].split()
-        assert last[0] == str(revision["sequence"]) and revision["hash"].startswith(last[-1].rstrip(".…")[:8]) or (
-            revision["hash"][:8] in shown[-1]), f"{revision} is not the last of:\n" + "\n".join(lines)
+        shown = json.loads(scene.culvertctl("history", "--state", f"http://{relay.ip}:{ADMIN_PORT}", "--output", "json"))
+        numbers = [entry["sequence"] for entry in shown]
+        assert len(shown) > CHANGES and numbers == sorted(numbers), f"{relay.name}: {numbers}"
+        last = (shown[-1]["sequence"], shown[-1]["hash"], shown[-1]["rules"])
+        assert last == (revision["sequence"], revision["hash"], revision["rules"]), f"{relay.name}: {last}, not {revision}"
+    scene.say(f"culvertctl history: {len(shown)} activations, revisions {numbers[0]} to {numbers[-1]}")
