@@ -75,7 +75,7 @@ fn turns(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     });
     // What is only there when it is bad, and is no longer.
     let over = before.iter().filter(|old| !GOOD.contains(&&*old.type_));
-    let over = over.filter(|old| !after.iter().any(|now| now.type_ == old.type_));
+    let over = over.filter(|old| !QUIET.contains(&&*old.reason) && !after.iter().any(|now| now.type_ == old.type_));
     let over = over.map(|old| normal(&old.type_, "Resolved", &format!("no longer {}: {}", old.type_, old.reason)));
     told.chain(over).collect()
 }

@@ -22,7 +22,7 @@ pub mod report;
 pub mod validate;
 
 use self::{
-    found::{Current, Found, Held},
+    found::{Current, Found, Held, RelayPod},
     report::{Done, Outcome, Standing},
     validate::Valid,
 };
@@ -35,6 +35,9 @@ use crate::{
 
 /// Looks again after this long, whatever happens: nothing is missed for ever.
 const RESYNC: Duration = Duration::from_mins(10);
+
+/// How often in a row something may fail that may be over in a moment, before somebody is told.
+const PASSING: u32 = 2;
 
 /// Brings a fleet from what it is to what it should be.
 ///
@@ -60,7 +63,10 @@ pub async fn reconcile(relay: Arc<BorderRelay>, context: Arc<Context>) -> Result
     let apply::Outcome { held, failures } = applied;
     remember(&context, &relay, &found, held.as_ref()).await;
     let held = held.or_else(|| found.current.held.clone());
-    let causes = failures.iter().map(Error::cause).collect();
+    // What may be over in a moment is tried again before anybody is told.
+    let again = context.fleet_backoff.count(&ObjectRef::from_obj(&*relay)) >= PASSING;
+    let told = failures.iter().filter(|failure| again || !failure.is_passing());
+    let causes = told.map(Error::cause).chain(found.unseen.iter().cloned()).collect();
     let done = Done { found: &found, valid: &valid, held: held.as_ref(), failures: causes };
     let outcome = report::outcome(&relay, &done, Timestamp::now());
     measure(&context, &relay, &outcome, &valid, held.as_ref());
@@ -75,7 +81,7 @@ pub async fn reconcile(relay: Arc<BorderRelay>, context: Arc<Context>) -> Result
 pub async fn explain(relay: &BorderRelay, context: &Context, error: &Error, failures: u32) {
     // What was done in part has been reported in full.
     let reported = matches!(error, Error::Partly(_));
-    if reported || (error.is_passing() && failures < 3) {
+    if reported || (error.is_passing() && failures <= PASSING) {
         return;
     }
     let outcome = report::failed(relay, &error.cause(), Timestamp::now());
@@ -98,8 +104,8 @@ async fn remember(context: &Context, relay: &BorderRelay, found: &Found, held: O
     let gone = before.map(domains).unwrap_or_default().into_iter().filter(|name| !held.since.contains_key(name));
     let new = held.since.iter().filter(|(_, since)| **since == sequence).map(|(name, _)| name.clone());
     let touched: Vec<DomainName> = gone.chain(new).collect();
-    // The first one waits for relays to start: that is no change on its way.
-    if before.is_some() {
+    // Where no relay carries traffic yet, what takes time is their start.
+    if found.pods.iter().any(RelayPod::is_ready) {
         context.propagation.written(&key, sequence, touched.iter());
     }
     let (count, rules) = (held.revision.domains.len(), held.revision.rules());

@@ -10,7 +10,10 @@ use k8s_openapi::api::{
 use mape::DomainName;
 
 use super::network::Network;
-use crate::relay::{Answer, State};
+use crate::{
+    condition::Cause,
+    relay::{Answer, State},
+};
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,8 @@ pub struct Found {
     pub pods: Vec<RelayPod>,
     /// The nodes.
     pub nodes: Vec<Arc<Node>>,
+    /// What cannot be seen, and what is missed for it.
+    pub unseen: Vec<Cause>,
     /// The revision that relays should forward by so far.
     pub current: Current,
 }

@@ -14,9 +14,11 @@ use super::{
     network::Network,
 };
 use crate::{
+    condition::Cause,
     context::Context,
     error::{Error, code, said},
     names,
+    watch::Health,
     world::network_kind,
 };
 
@@ -51,6 +53,7 @@ pub(super) async fn gather(context: &Context, relay: &BorderRelay) -> Result<Fou
         deployment: world.deployments.get(&namespaced(&names::child(&name))),
         pods,
         nodes: world.nodes.state(),
+        unseen: unseen(&world.health),
         current,
     })
 }
@@ -65,6 +68,22 @@ fn pods(context: &Context, relay: &BorderRelay) -> Vec<RelayPod> {
     let mut pods = context.world.pods.state_filter(own);
     pods.sort_by_key(|pod| pod.name_any());
     pods.into_iter().map(|pod| RelayPod { answer: context.answers.get(&pod), pod }).collect()
+}
+
+/// Kinds without which a fleet works, and what it does not notice then.
+const OPTIONAL: [(&str, &str); 3] = [
+    ("nodes", "relays on cordoned nodes do not drain"),
+    ("namespaces", "whether the namespace's Pod Security level forbids relays is found out by trying"),
+    ("configmaps", "nobody notices if somebody else changes the revision"),
+];
+
+fn unseen(health: &Health) -> Vec<Cause> {
+    let cause = |(kind, missed): (&'static str, &str)| {
+        let why = health.why_not(kind)?;
+        let reason = Error::NotWatched { kind, why: why.clone() }.cause().reason;
+        Some(Cause { reason, message: format!("cannot list and watch {kind}, so {missed}: {why}") })
+    };
+    OPTIONAL.into_iter().filter_map(cause).collect()
 }
 
 /// The highest number that the status or any relay knows: the ConfigMaps may have been deleted.

@@ -154,6 +154,7 @@ impl Cluster {
             deployment: self.shared("Deployment").into_iter().next(),
             pods: pods.into_iter().map(|pod| RelayPod { answer: answer(&pod), pod }).collect(),
             nodes: self.shared("Node"),
+            unseen: Vec::new(),
             current: Current::default(),
         }
     }

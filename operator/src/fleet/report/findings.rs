@@ -6,6 +6,7 @@ use mape::DomainName;
 use super::{
     Done,
     relays::{Relay, Relays},
+    trouble::STARTING,
 };
 use crate::{
     condition::{Cause, Finding, listed, many},
@@ -88,7 +89,7 @@ fn ready(done: &Done<'_>, relays: &Relays) -> Finding {
     if total == 0 {
         return Finding::is_not("Ready", no_relays(done));
     }
-    let cause = why_not_all(done, relays).unwrap_or_else(|| Cause::new("Starting", "relays are starting"));
+    let cause = why_not_all(done, relays).unwrap_or_else(|| Cause::new(STARTING, "relays are starting"));
     Finding::is_not("Ready", Cause { message: format!("0/{total} relays carry traffic; {}", cause.message), ..cause })
 }
 
@@ -119,7 +120,7 @@ pub(super) fn hurdle(done: &Done<'_>, relays: &Relays) -> Option<Cause> {
 /// Why there are fewer relays that carry traffic than there should be.
 fn why_not_all(done: &Done<'_>, relays: &Relays) -> Option<Cause> {
     let sick = relays.staying().filter_map(|relay| Some(of(relay, relay.trouble.as_ref()?)));
-    let (starting, sick): (Vec<Cause>, Vec<Cause>) = sick.partition(|cause| cause.reason == "Starting");
+    let (starting, sick): (Vec<Cause>, Vec<Cause>) = sick.partition(|cause| cause.reason == STARTING);
     let ended = relays.all.iter().filter(|relay| relay.has_ended);
     let ended = ended.filter_map(|relay| Some(of(relay, relay.trouble.as_ref()?)));
     let missing = not_there(done, relays);

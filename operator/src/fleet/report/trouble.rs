@@ -11,6 +11,9 @@ use crate::{
 /// Reasons to wait that are the usual way to start.
 const USUAL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
+/// The word for what is over in a moment.
+pub(super) const STARTING: &str = "Starting";
+
 pub(super) fn trouble(found: &RelayPod) -> Option<Cause> {
     let empty = PodStatus::default();
     let status = found.pod.status.as_ref().unwrap_or(&empty);
@@ -19,7 +22,11 @@ pub(super) fn trouble(found: &RelayPod) -> Option<Cause> {
         return Some(Cause::told(reason, status.message.as_deref().unwrap_or("the pod has ended")));
     }
     unscheduled(status).or_else(|| waiting(status)).or_else(|| match &found.answer {
-        Some(Answer::State(state)) => said(state),
+        Some(Answer::State(state)) => refuses(state).or_else(|| {
+            let lacks = lacks(state)?;
+            let message = || format!("the relay has not started yet: {}", lacks.message);
+            Some(if has_started(status) { lacks } else { Cause::new(STARTING, message()) })
+        }),
         Some(Answer::Silence(_)) if !has_started(status) => Some(starting()),
         Some(Answer::Silence(why)) => Some(Cause::new("Unreachable", format!("the relay does not answer: {why}"))),
         None => Some(starting()),
@@ -27,7 +34,7 @@ pub(super) fn trouble(found: &RelayPod) -> Option<Cause> {
 }
 
 fn starting() -> Cause {
-    Cause::new("Starting", "the relay has not started yet")
+    Cause::new(STARTING, "the relay has not started yet")
 }
 
 /// Whether the relay has passed its startup probe: it has a revision.
@@ -53,11 +60,13 @@ fn waiting(status: &PodStatus) -> Option<Cause> {
     })
 }
 
-/// What the relay says itself: what it refuses, what it lacks, why it is not ready.
-fn said(state: &State) -> Option<Cause> {
-    if let Some(error) = &state.revision_error {
-        return Some(Cause::told(&error.reason, &error.message));
-    }
+/// A revision that the relay refuses.
+fn refuses(state: &State) -> Option<Cause> {
+    state.revision_error.as_ref().map(|error| Cause::told(&error.reason, &error.message))
+}
+
+/// What the relay lacks, or else why it is not ready.
+fn lacks(state: &State) -> Option<Cause> {
     if let Some(obstacle) = state.obstacles.first() {
         let more = state.obstacles.len() - 1;
         let more = if more > 0 { format!(" (and {more} more at its /state)") } else { String::new() };
@@ -122,16 +131,24 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_that_starts_need_not_answer() {
-        let started = |started| {
+    fn a_relay_that_starts_need_not_answer_nor_be_complete() {
+        let state = || {
+            let off = Said { reason: "ForwardingOff".to_owned(), message: "turn it on".to_owned() };
+            State { obstacles: vec![off], ..State::default() }
+        };
+        let started_with = |started, answer| {
             let container = ContainerStatus { started: Some(started), ..ContainerStatus::default() };
             let status = PodStatus { init_container_statuses: Some(vec![container]), ..PodStatus::default() };
             let mut found = pod("a", None);
             found.pod = Pod { status: Some(status), ..Pod::clone(&found.pod) }.into();
-            trouble(&RelayPod { answer: Some(Answer::Silence("connection refused".to_owned())), ..found }).unwrap()
+            trouble(&RelayPod { answer: Some(answer), ..found }).unwrap()
         };
-        assert_eq!(started(false).reason, "Starting");
-        assert_eq!(started(true).message, "the relay does not answer: connection refused");
+        let silent = |started| started_with(started, Answer::Silence("connection refused".to_owned()));
+        assert_eq!(silent(false).reason, "Starting");
+        assert_eq!(silent(true).message, "the relay does not answer: connection refused");
+        let said = |started| started_with(started, Answer::State(state()));
+        assert_eq!(said(false).message, "the relay has not started yet: turn it on");
+        assert_eq!(said(true).reason, "ForwardingOff");
     }
 
     #[test]
