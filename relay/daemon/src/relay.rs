@@ -55,6 +55,8 @@ pub(crate) struct Relay {
     revisions: Revisions,
     /// Obstacles that are in the log.
     told: Vec<Obstacle>,
+    /// Rules and next hops are to be looked at even if no interface has changed.
+    fit_is_due: bool,
 }
 
 impl Relay {
@@ -130,6 +132,7 @@ impl Relay {
             plan,
             revisions,
             told: Vec::new(),
+            fit_is_due: true,
         })
     }
 
@@ -182,7 +185,8 @@ impl Relay {
     }
 
     /// Looks whether the routes are still there and puts them back: what /readyz says follows.
-    pub(crate) async fn keep_routes(&self) {
+    pub(crate) async fn keep_routes(&mut self) {
+        self.fit_is_due = true;
         match self.host.restore(&self.plan).await {
             Ok(restored) => {
                 if !restored.is_empty() {
@@ -233,12 +237,20 @@ impl Relay {
         if call {
             self.host.call_next_hops(&view).await;
         }
-        let changed = self.host.fit(&view).await?;
-        if changed && view == self.view {
-            tracing::warn!("somebody changed the rules, settings or next hops of the sides; they are back");
+        let before = std::mem::replace(&mut self.view, view);
+        // A look at thousands of routes every second would be too much.
+        if self.fit_is_due || before != self.view {
+            // Until it has worked.
+            self.fit_is_due = true;
+            if self.host.fit(&self.view).await? {
+                if before == self.view {
+                    tracing::warn!("somebody changed the rules, settings or next hops of the sides; they are back");
+                }
+                // What was set is seen in the next look.
+                self.view = self.host.look().await?;
+            }
+            self.fit_is_due = false;
         }
-        // What was set is seen in the next look.
-        self.view = if changed { self.host.look().await? } else { view };
         let source = self.options.ipv4_source(self.view.ipv4_source());
         if source != self.source {
             tracing::info!(%source, "the relay speaks from another address");

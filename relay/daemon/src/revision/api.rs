@@ -243,6 +243,15 @@ mod tests {
         assert!(contact.has_spoken() && contact.away().is_none());
     }
 
+    /// As in a cluster: rustls has to know whose cryptography to use before it meets the first server.
+    #[tokio::test]
+    async fn a_client_speaks_tls() {
+        let config = Config::new("https://127.0.0.1:1".parse().unwrap());
+        let client = Client::try_from(config).unwrap();
+        let error = Api::<ConfigMap>::namespaced(client, "isps").get("default-revision").await.unwrap_err();
+        assert!(told(&error).contains("refused"), "{}", told(&error));
+    }
+
     #[test]
     fn an_index_names_its_objects() {
         assert_eq!(parts("f-revision", None), ["f-revision"]);
