@@ -49,7 +49,25 @@ impl Node {
         node.ip("address add 198.51.100.1/24 dev inet");
         node.ip("address add 2001:db8:1::1/64 dev core nodad");
         node.ip("-6 route add 2001:db8:ce::/48 dev core");
+        node.settle();
         node
+    }
+
+    /// Waits until the kernel has noticed that its links are up, which it does in its own time: routes follow from it.
+    fn settle(&self) {
+        let begun = Instant::now();
+        let is_settled = || {
+            let routes = self.ip("-6 route show table local");
+            let is_up = |link: &str| routes.contains(&format!("multicast ff00::/8 dev {link} "));
+            let has_address = routes.contains("anycast 2001:db8:1:: dev core ");
+            has_address
+                && ["inet", "core", "far4", "far6"].into_iter().all(is_up)
+                && !self.ip("-br link").contains("LOWERLAYERDOWN")
+        };
+        while !is_settled() {
+            assert!(begun.elapsed() < PATIENCE, "the links do not come up: {}", self.picture());
+            sleep(Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn sysctl(&self, key: &str, value: u32) {
