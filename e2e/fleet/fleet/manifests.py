@@ -29,7 +29,14 @@ def fleet(namespace: str, name: str = FLEET, replicas: int = 2, networks=("defau
         "dataplane": {"interfaces": interfaces, "queues": 2},
         "allowed": {"ipv4Prefixes": [str(RULE.ipv4_prefix), "10.64.0.0/10"], "softwirePrefixes": ["3001:db8:ffff::/64"]},
         "drain": {"gracefulShutdownSeconds": 0, "withdrawSeconds": 1},
-        "podTemplate": {"imagePullPolicy": "Never", "terminationGracePeriodSeconds": 8},
+        "podTemplate": {
+            "imagePullPolicy": "Never",
+            "terminationGracePeriodSeconds": 8,
+            # Without it, what else a node runs may put two relays on the other.
+            "topologySpreadConstraints": [
+                {"topologyKey": "kubernetes.io/hostname", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"},
+            ],
+        },
     }
     return document("BorderRelay", namespace, name, merged(wanted, spec))
 

@@ -1,11 +1,14 @@
 """Traffic needs neither operator nor API server nor etcd."""
 
 import signal
+import time
 
 from fleet import manifests
 from fleet.manifests import DOMAIN, FLEET, HALVES, small_rule
 from fleet.scene import Scene, pause
 from lab.lab import eventually
+
+ON_THE_WAY = 1  # seconds for packets that the router has sent already: a fleet's drain.withdrawSeconds
 
 
 def test_operator_killed(scene: Scene):
@@ -62,8 +65,9 @@ def test_control_plane_away(scene: Scene):
 
 
 def restart(scene: Scene, relay, other) -> None:
-    """Kills a relay that gets no traffic, as it would after its peers withdrew it; the kubelet starts it again."""
+    """Kills a relay that gets no traffic, as after its routes were withdrawn; the kubelet starts it again."""
     scene.spread([other])
+    time.sleep(ON_THE_WAY)
     since = relay.state()["started"]
     relay.kill()
     assert eventually(lambda: pause(lambda: relay.says_ready() and relay.state()["started"] != since), 90), (

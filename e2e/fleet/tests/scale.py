@@ -24,6 +24,7 @@ def test_scale(scene: Scene):
             stays = four[0]
             scene.kubectl("annotate", "pod", stays.name, f"{COST}=1000")  # who leaves is Kubernetes's choice otherwise
             scene.spread([stays])  # as long as nobody announces, routes are taken away first
+            traffic.pause(1)  # and what is on its way arrives
             scene.scale(1)
             one = scene.wait_relays(1)
             traffic.pause(1)
@@ -49,10 +50,12 @@ def test_cordon(scene: Scene):
                 count = leaves.metrics().forwarded("from_ce")
                 assert eventually(lambda: pause(lambda: leaves.metrics().forwarded("from_ce") > count), 10), (
                     "a relay that drains has to forward what still comes")
+                traffic.pause(2)
                 told = scene.object("BorderRelay", "default")["status"]["relays"]
                 assert {one["pod"]: one["state"] for one in told}[leaves.name] == "Draining", told
             finally:
                 scene.kubectl("uncordon", "node2")
             assert eventually(lambda: pause(leaves.says_ready), 30), f"it is not back: {leaves.state()}"
+            traffic.pause(1)
         scene.lost_nothing(window, before)
     scene.expect("BorderRelay", "default", Ready=True, Programmed=True)
