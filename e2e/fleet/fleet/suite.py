@@ -59,15 +59,14 @@ class FleetSuite(ClusterSuite):
         with Scene(self.cluster, folder, self.culvert, say) as scene:
             yield scene
 
-    def check_afterwards(self, scene: Scene) -> None:
-        """A test's pods go with its namespace, those of earlier ones are going; it may not have made any elsewhere."""
-        left = {pod for pod in self.pods() - self.others if pod[0] not in (scene.name, NAMESPACE)}
+    def check_afterwards(self, _scene: Scene) -> None:
+        """A test's pods go with its namespace, and those of earlier tests are going; none may make pods elsewhere."""
+        left = {pod for pod in self.pods() - self.others if pod[0] not in (NAMESPACE, *self.figures)}
         assert not left, f"pods are left: {sorted(left)}"
 
     def pods(self) -> set[tuple[str, str]]:
         found = self.cluster.get("pods", "--all-namespaces")["items"]
-        stay = [pod["metadata"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
-        return {(pod["namespace"], pod["name"]) for pod in stay}
+        return {(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in found}
 
     def summary(self) -> str:
         """What was measured. Times are of this machine, under this load: none is asserted."""

@@ -1,7 +1,7 @@
 """Culvert comes and goes; relays stay."""
 
 from fleet import manifests
-from fleet.manifests import DOMAIN, FLEET, HALVES, small_rule
+from fleet.manifests import DOMAIN, HALVES, small_rule
 from fleet.scene import Scene
 from lab.lab import eventually
 
