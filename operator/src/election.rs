@@ -31,6 +31,13 @@ pub struct Timing {
     pub retry: Duration,
 }
 
+impl Timing {
+    /// How long one try may take: one request that is never answered must not use up all the time there is.
+    fn patience(&self) -> Duration {
+        self.renew / 3
+    }
+}
+
 impl Default for Timing {
     /// What Kubernetes' own controllers have.
     fn default() -> Self {
@@ -91,7 +98,7 @@ impl Elector {
         loop {
             (self.beat)();
             let asked = Instant::now();
-            let news = match timeout(self.timing.renew, self.attempt()).await {
+            let news = match timeout(self.timing.patience(), self.attempt()).await {
                 Ok(Tried::Ours) => return asked,
                 Ok(Tried::Theirs(holder)) => format!("{holder} leads"),
                 Ok(Tried::Failed(why)) => format!("cannot take the lease: {why}"),
@@ -109,25 +116,29 @@ impl Elector {
     pub async fn hold(&mut self, since: Instant) -> Lost {
         let mut renewed = since;
         let mut why = "no answer".to_owned();
+        let mut pause = self.timing.retry;
         loop {
             (self.beat)();
             let end = renewed + self.timing.renew;
-            let next = Instant::now() + self.timing.retry;
+            let next = Instant::now() + pause;
             if end <= next {
                 tokio::time::sleep_until(end).await;
                 return Lost::Expired { after: self.timing.renew, why };
             }
             tokio::time::sleep_until(next).await;
             let asked = Instant::now();
-            match timeout_at(end, self.attempt()).await {
-                Ok(Tried::Ours) => renewed = asked,
-                Ok(Tried::Theirs(holder)) => return Lost::Taken(holder),
-                Ok(Tried::Failed(failure)) => {
-                    tracing::warn!(lease = self.name, "cannot renew the lease: {failure}");
-                    why = failure;
+            match timeout_at(end.min(asked + self.timing.patience()), self.attempt()).await {
+                Ok(Tried::Ours) => {
+                    (renewed, pause) = (asked, self.timing.retry);
+                    continue;
                 }
-                Err(_) => return Lost::Expired { after: self.timing.renew, why },
+                Ok(Tried::Theirs(holder)) => return Lost::Taken(holder),
+                Ok(Tried::Failed(failure)) => why = failure,
+                Err(_) => "no answer".clone_into(&mut why),
             }
+            tracing::warn!(lease = self.name, "cannot renew the lease: {why}");
+            // Time runs.
+            pause = self.timing.retry / 2;
         }
     }
 

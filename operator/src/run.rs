@@ -42,7 +42,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let client = client().await?;
     let stop = stop_signal()?;
     let identity = identity(&options)?;
-    let mut elector = elector(&client, &options, &identity, health);
+    // On connections of its own: nothing else can hold it up.
+    let mut elector = elector(&self::client().await?, &options, &identity, health);
     let events = Events::new(client.clone(), &identity);
 
     let since = tokio::select! {
