@@ -50,6 +50,9 @@ pub(crate) struct Ipv4 {
     pub(crate) destination: u32,
 }
 
+/// The place of the payload length in an IPv6 header.
+pub(crate) const PAYLOAD_LENGTH: usize = 4;
+
 /// The DF bit in [`Ipv4::fragment`].
 pub(crate) const DONT_FRAGMENT: u16 = 0x4000;
 

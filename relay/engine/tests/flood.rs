@@ -22,6 +22,10 @@ struct Relay {
 
 impl Relay {
     fn new(v4: ReassemblyV4, datagrams: u64) -> Self {
+        Self::with_secret(v4, datagrams, 7)
+    }
+
+    fn with_secret(v4: ReassemblyV4, datagrams: u64, secret: u64) -> Self {
         let reassembly = Reassembly { v4, max_datagrams: datagrams as u32, ..Reassembly::default() };
         let rule = RuleConfig {
             name: "r1".into(),
@@ -40,10 +44,10 @@ impl Relay {
             rules: vec![rule],
             options: mape::Options { reassembly, ..mape::Options::default() },
         };
-        let memory = Memory::new(1, 7);
+        let memory = Memory::new(1, secret);
         let snapshot =
             Snapshot::compile(&Fleet::new(vec![domain]).expect("a sound domain"), &memory, &Defaults::default());
-        let engine = Engine::new(Options { ttl: Ttl::Engine, worker: 0, secret: 7 });
+        let engine = Engine::new(Options { ttl: Ttl::Engine, worker: 0, secret });
         Self { memory, snapshot, engine, extras: Extras::new() }
     }
 
@@ -192,5 +196,21 @@ fn a_datagram_is_bounded_in_bytes() {
         assert_eq!(relay.send(HONEST, 1, (2 * (fit + 1)) | MORE, &[0; 8]).0, Outcome::Hold);
         assert_eq!(relay.dropped(DropReason::ReassemblyFull), fit.into());
         assert_eq!(relay.kept(), engine::Kept { datagrams: 1, bytes: weight });
+    }
+}
+
+/// Of senders who have as much, to receivers who have as much, it is the oldest datagram that goes, whatever the secret.
+#[test]
+fn of_equals_the_oldest_goes() {
+    for secret in 0..16 {
+        let mut relay = Relay::with_secret(ReassemblyV4::Virtual, 2, secret);
+        let fragment =
+            |sender: u32, field: u16, payload: &[u8]| inner([HONEST + sender, CUSTOMER + sender], 1, field, payload);
+        for sender in 0..3 {
+            assert_eq!(relay.play(&fragment(sender, 4, &[1; 8])).0, Outcome::Hold);
+        }
+        assert_eq!(relay.dropped(DropReason::ReassemblyFull), 1);
+        assert_eq!(relay.play(&fragment(1, MORE, &FIRST)), (Outcome::Emit, 2), "secret {secret}: the second was kept");
+        assert_eq!(relay.play(&fragment(2, MORE, &FIRST)), (Outcome::Emit, 2), "secret {secret}: the third was kept");
     }
 }

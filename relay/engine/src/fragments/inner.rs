@@ -17,7 +17,7 @@ use crate::{
         domain_of,
         find_port::{Flow, Side, find_port, may_have_port},
     },
-    wire::{IPV6_HEADER, Ipv4, LARGEST, MORE_FRAGMENTS, first_word, ipv6_header, protocol, seal},
+    wire::{IPV6_HEADER, Ipv4, LARGEST, MORE_FRAGMENTS, PAYLOAD_LENGTH, first_word, ipv6_header, protocol, seal},
 };
 
 /// Where on its way a fragment is.
@@ -247,9 +247,6 @@ impl Fragment<'_> {
         Ok(Waiting::new(&[outer, &head, &datagram.payload], datagram.load))
     }
 }
-
-/// The place of the payload length in an IPv6 header.
-const PAYLOAD_LENGTH: usize = 4;
 
 /// As much of a TCP header as a first fragment must have: up to its flags (RFC 1858 §3.2.1).
 const LEAST_TCP: usize = 16;

@@ -9,7 +9,7 @@ use crate::{
         waiting::Waiting,
     },
     from_ce::decapsulate::Outer,
-    wire::{FRAGMENT_HEADER, IPV6_HEADER, LARGEST, be16, be32, protocol},
+    wire::{FRAGMENT_HEADER, IPV6_HEADER, LARGEST, PAYLOAD_LENGTH, be16, be32, protocol},
 };
 
 /// Why a fragment is no part of a datagram; a payload of a length that cannot be is told to the sender.
@@ -42,7 +42,7 @@ pub(crate) fn join_outer(visit: &mut Visit<'_>, packet: &[u8], outer: &Outer, na
     if more && !payload.len().is_multiple_of(8) {
         // Never about an ICMPv6 error (RFC 4443 §2.4 e).
         let is_error = header[0] == protocol::ICMPV6 && payload.first().is_none_or(|kind| *kind < 128);
-        let pointer = (offset == 0 && !is_error).then_some(PAYLOAD_LENGTH);
+        let pointer = (offset == 0 && !is_error).then_some(PAYLOAD_LENGTH as u32);
         return Err(Refused { reason: DropReason::BadFragment, pointer });
     }
     if payload.is_empty() || offset + payload.len() > LARGEST {
@@ -58,9 +58,6 @@ pub(crate) fn join_outer(visit: &mut Visit<'_>, packet: &[u8], outer: &Outer, na
     visit.released.push_front(packet);
     Ok(true)
 }
-
-/// The place of the payload length in an IPv6 header.
-const PAYLOAD_LENGTH: u32 = 4;
 
 fn whole(mut datagram: Datagram) -> Result<Waiting, DropReason> {
     let head = &mut datagram.head;
