@@ -65,10 +65,10 @@ pub fn start(client: &Client, namespace: Option<&str>, triggers: &Triggers, task
     let health = Health::default();
     let mut start = Start { client, namespace, triggers, tasks, health: health.clone() };
     let world = World {
-        fleets: start.ours("borderrelays", Triggers::fleet_changed),
-        domains: start.ours("mapdomains", Triggers::domain_changed),
-        pods: start.labelled("pods", Triggers::pod_changed),
-        deployments: start.labelled("deployments", Triggers::owned_changed),
+        fleets: start.objects("borderrelays", watcher::Config::default(), Triggers::fleet_changed),
+        domains: start.objects("mapdomains", watcher::Config::default(), Triggers::domain_changed),
+        pods: start.objects("pods", made_here(), Triggers::pod_changed),
+        deployments: start.objects("deployments", made_here(), Triggers::owned_changed),
         nodes: start.nodes(),
         namespaces: start.namespaces(),
         config_maps: start.metadata("configmaps"),
@@ -140,6 +140,28 @@ struct Start<'s> {
     health: Health,
 }
 
+/// A kind in a namespace that can be watched.
+trait Followed:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+{
+}
+
+impl<K> Followed for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// What we made, or what that made.
+fn made_here() -> watcher::Config {
+    watcher::Config::default().labels(names::OURS)
+}
+
 impl Start<'_> {
     fn api<K>(&self) -> Api<K>
     where
@@ -151,48 +173,20 @@ impl Start<'_> {
         }
     }
 
-    /// All objects of a kind of ours.
-    fn ours<K>(&mut self, kind: &'static str, changed: fn(&Triggers, &Change<K>)) -> Store<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + DeserializeOwned
-            + Clone
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let events = watcher(self.api(), watcher::Config::default());
+    /// The objects of a kind that are `chosen`.
+    fn objects<K: Followed>(
+        &mut self,
+        kind: &'static str,
+        chosen: watcher::Config,
+        changed: fn(&Triggers, &Change<K>),
+    ) -> Store<K> {
+        let events = watcher(self.api(), chosen);
         self.follow(kind, events.modify(|object: &mut K| object.managed_fields_mut().clear()), changed)
     }
 
-    /// The objects of a kind that we made, or that what we made made.
-    fn labelled<K>(&mut self, kind: &'static str, changed: fn(&Triggers, &Change<K>)) -> Store<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + DeserializeOwned
-            + Clone
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let events = watcher(self.api(), watcher::Config::default().labels(names::OURS));
-        self.follow(kind, events.modify(|object: &mut K| object.managed_fields_mut().clear()), changed)
-    }
-
-    /// The same, and only that they are there and which version they are.
-    fn metadata<K>(&mut self, kind: &'static str) -> Metadata<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + DeserializeOwned
-            + Clone
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let events = watcher(self.api::<PartialObjectMeta<K>>(), watcher::Config::default().labels(names::OURS));
+    /// Of the objects of a kind that we made only that they are there, and which version they are.
+    fn metadata<K: Followed>(&mut self, kind: &'static str) -> Metadata<K> {
+        let events = watcher(self.api::<PartialObjectMeta<K>>(), made_here());
         let events = events.modify(|object: &mut PartialObjectMeta<K>| object.managed_fields_mut().clear());
         self.follow(kind, events, Triggers::owned_changed)
     }
