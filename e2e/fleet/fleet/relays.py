@@ -10,7 +10,7 @@ from cluster.fabric import Fabric
 from cluster.scene import STATUS
 from lab.lab import eventually
 from lab.namespaces import Namespace
-from lab.relay import Metrics
+from lab.relay import Pages, fetch
 
 from .api import connect
 
@@ -18,7 +18,7 @@ ADMIN_PORT = 9108
 SIDE4, SIDE6 = "net1", "net2"
 
 
-class RelayPod:
+class RelayPod(Pages):
     """One pod of a fleet, as it was when it was looked at."""
 
     def __init__(self, fabric: Fabric, pod: dict):
@@ -35,31 +35,10 @@ class RelayPod:
         self.containers = {one["name"]: one.get("containerID", "").rpartition("/")[2] for one in started}
 
     def get(self, path: str, timeout: float = 5) -> tuple[int, str]:
-        """The status and body of one of the relay's pages, read from another node of the pod network."""
+        """Read from another node of the pod network."""
         connection = http.client.HTTPConnection(self.ip, ADMIN_PORT)
         connection.sock = connect(self.fabric.control, self.ip, ADMIN_PORT, timeout)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def metrics(self) -> Metrics:
-        status, text = self.get("/metrics")
-        assert status == 200, f"{self.name}: /metrics answered {status}: {text}"
-        return Metrics(text)
-
-    def state(self) -> dict:
-        status, text = self.get("/state")
-        assert status == 200, f"{self.name}: /state answered {status}: {text}"
-        return json.loads(text)
-
-    def says_ready(self) -> bool:
-        try:
-            return self.get("/readyz")[0] == 200
-        except OSError:
-            return False
+        return fetch(connection, path)
 
     def process(self, container: str = "relay") -> int | None:
         """The pid, seen from this machine, of a container's program. It runs in a control group of the container's id,

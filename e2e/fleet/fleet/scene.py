@@ -110,7 +110,7 @@ class Scene(cluster_scene.Scene):
         return Traffic(self.fabric, say=self.say, **options)
 
     def ledger(self) -> Ledger:
-        return Ledger(self.fabric, [relay for relay in self.relays() if relay.ip and relay.says_ready()])
+        return Ledger(self.fabric, [relay for relay in self.relays() if relay.ip and relay.is_ready()])
 
     def lost_nothing(self, window: Window, before: Ledger) -> None:
         """No datagram and no TCP record of a window is missing; if one is, says which, and what was counted meanwhile."""

@@ -70,7 +70,7 @@ def restart(scene: Scene, relay, other) -> None:
     time.sleep(ON_THE_WAY)
     since = relay.state()["started"]
     relay.kill()
-    assert eventually(lambda: pause(lambda: relay.says_ready() and relay.state()["started"] != since), 90), (
+    assert eventually(lambda: pause(lambda: relay.is_ready() and relay.state()["started"] != since), 90), (
         f"{relay.name} is not ready again")
     state = relay.state()
     assert state["revision"]["source"] != "Api", f"the API server is away, and yet: {state['revision']}"

@@ -46,7 +46,7 @@ def test_cordon(scene: Scene):
             try:
                 drains = eventually(lambda: pause(lambda: leaves.state()["draining"]), 30)
                 assert drains, f"it does not drain: {leaves.state()}"
-                assert eventually(lambda: pause(lambda: not leaves.says_ready()), 10)
+                assert eventually(lambda: pause(lambda: not leaves.is_ready()), 10)
                 count = leaves.metrics().forwarded("from_ce")
                 assert eventually(lambda: pause(lambda: leaves.metrics().forwarded("from_ce") > count), 10), (
                     "a relay that drains has to forward what still comes")
@@ -55,7 +55,7 @@ def test_cordon(scene: Scene):
                 assert {one["pod"]: one["state"] for one in told}[leaves.name] == "Draining", told
             finally:
                 scene.kubectl("uncordon", "node2")
-            assert eventually(lambda: pause(leaves.says_ready), 30), f"it is not back: {leaves.state()}"
+            assert eventually(lambda: pause(leaves.is_ready), 30), f"it is not back: {leaves.state()}"
             traffic.pause(1)
         scene.lost_nothing(window, before)
     scene.expect("BorderRelay", "default", Ready=True, Programmed=True)

@@ -88,13 +88,51 @@ def is_kernels_own(labels: dict[str, str]) -> bool:
     return labels.get("reason") == "NotForRelay" and labels.get("domain") == ""
 
 
-class Relay:
+class Pages:
+    """What a relay tells anybody who asks, however it is reached."""
+
+    name: str
+
+    def get(self, path: str) -> tuple[int, str]:
+        """The status and body of an admin page."""
+        raise NotImplementedError
+
+    def metrics(self) -> Metrics:
+        return Metrics(self.page("/metrics"))
+
+    def state(self) -> dict:
+        return json.loads(self.page("/state"))
+
+    def page(self, path: str) -> str:
+        status, text = self.get(path)
+        assert status == 200, f"{self.name}: {path} answered {status}: {text}"
+        return text
+
+    def is_ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+
+def fetch(connection: http.client.HTTPConnection, path: str) -> tuple[int, str]:
+    """The status and body of a page, over a connection that is ended then."""
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+class Relay(Pages):
     """A running culvert-relay. Its configuration folder, log and process are this object's."""
 
     def __init__(self, namespace: Namespace, binary: Path, folder: Path, config: str, flags=(), wrapper=(),
                  admin_port: int = ADMIN_PORT):
         self.namespace = namespace
         self.admin_port = admin_port
+        self.name = folder.name
         self.folder = folder
         self.config = folder / "config" / "isp-a.yaml"
         self.config.parent.mkdir(parents=True)
@@ -119,33 +157,15 @@ class Relay:
         return self.log_file.read_text()
 
     def get(self, path: str) -> tuple[int, str]:
-        """The status and body of an admin page."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port)
         connection.sock = self.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         connection.sock.settimeout(5)
         try:
             connection.sock.connect(("127.0.0.1", self.admin_port))
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def metrics(self) -> Metrics:
-        status, text = self.get("/metrics")
-        assert status == 200, f"/metrics answered {status}: {text}"
-        return Metrics(text)
-
-    def state(self) -> dict:
-        status, text = self.get("/state")
-        assert status == 200, f"/state answered {status}: {text}"
-        return json.loads(text)
-
-    def is_ready(self) -> bool:
-        try:
-            return self.get("/readyz")[0] == 200
         except OSError:
-            return False
+            connection.close()
+            raise
+        return fetch(connection, path)
 
     def wait_ready(self, seconds: float = 15) -> None:
         deadline = time.monotonic() + seconds
