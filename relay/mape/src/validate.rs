@@ -14,21 +14,22 @@ pub(crate) use between::between;
 /// Turns every config into a sound domain, or lists all that is wrong with any of them.
 pub(crate) fn domains(configs: &[DomainConfig]) -> Result<Vec<Domain>, Vec<Problem>> {
     let mut report = Report { problems: Vec::new() };
-    let domains = configs.iter().filter_map(|config| domain(config, &mut report)).collect();
+    let domains = configs.iter().map(|config| domain(config, &mut report)).collect();
     if report.problems.is_empty() { Ok(domains) } else { Err(report.problems) }
 }
 
-fn domain(config: &DomainConfig, report: &mut Report) -> Option<Domain> {
+/// The domain as far as it is sound: good for something only if nothing is reported.
+fn domain(config: &DomainConfig, report: &mut Report) -> Domain {
     let mut fields = Fields { config, report };
     options::check(&mut fields);
-    let rules = rule::all(&mut fields)?;
-    Some(Domain {
+    let rules = rule::all(&mut fields);
+    Domain {
         name: config.name.clone(),
         softwire_address: config.softwire_address,
         version: config.version,
         options: config.options.clone(),
         rules,
-    })
+    }
 }
 
 /// Where problems gather.

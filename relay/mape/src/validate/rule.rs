@@ -7,32 +7,27 @@ use super::{
 use crate::{PortLayout, Psid, Rule, RuleConfig, domain::MAX_RULES_PER_DOMAIN};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-/// The domain's rules, or `None` if any of them is unsound.
-pub(super) fn all(fields: &mut Fields<'_>) -> Option<Vec<Rule>> {
+/// The domain's rules, without those that are unsound and reported.
+pub(super) fn all(fields: &mut Fields<'_>) -> Vec<Rule> {
     let rules = &fields.config.rules;
     let why = "a domain is its rules (RFC 7597 s.3), and one object holds no more";
-    let counted = fields.within("spec.rules", rules.len() as u32, 1..=MAX_RULES_PER_DOMAIN as u32, why);
-    let named = names(fields);
-    let sound: Vec<Rule> = rules.iter().enumerate().filter_map(|(at, rule)| one(fields, at, rule)).collect();
-    (counted && named && sound.len() == rules.len()).then_some(sound)
+    fields.within("spec.rules", rules.len() as u32, 1..=MAX_RULES_PER_DOMAIN as u32, why);
+    names(fields);
+    rules.iter().enumerate().filter_map(|(at, rule)| one(fields, at, rule)).collect()
 }
 
-fn names(fields: &mut Fields<'_>) -> bool {
+fn names(fields: &mut Fields<'_>) {
     let mut seen = BTreeMap::new();
-    let mut sound = true;
     for (at, rule) in fields.config.rules.iter().enumerate() {
         let field = format!("spec.rules[{at}].name");
         if !is_label(&rule.name) {
             let allowed = "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit";
             fields.refuse(&field, quoted(&rule.name), allowed, "it is used as a label (RFC 1123)");
-            sound = false;
         } else if let Some(first) = seen.insert(rule.name.as_str(), at) {
             let why = format!("spec.rules[{first}] has that name already");
             fields.refuse(&field, quoted(&rule.name), "a name of its own", why);
-            sound = false;
         }
     }
-    sound
 }
 
 /// Checks one rule. Every check that its fields allow is made, so that all problems show at once.
