@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use mape::{DomainConfig, DomainName, Ipv4Net, Ipv6Net, Problem, options::Toggle};
+use mape::{DomainConfig, DomainName, IpNet, Ipv4Net, Ipv6Net, Problem, options::Toggle};
 
 use crate::border_relay::{Drain, FastPath, PodTemplate, Rollout, RouterId, SecretKeyRef, Side, Sysctls};
 
@@ -97,6 +97,10 @@ pub struct PeerConfig {
     pub port: u16,
     /// How many hops away it may be; a neighbour if it says nothing.
     pub multihop_ttl: Option<u8>,
+    /// Whether packets of the session that have crossed a router are refused. Then it is a neighbour.
+    pub ttl_security: Toggle,
+    /// The prefix of the address that the session comes from. Of the family of `address`, if that is there.
+    pub source_prefix: Option<IpNet>,
     /// How either side notices that the other has gone, if the session has BFD.
     pub bfd: Option<BfdConfig>,
     /// Whether IPv4 prefixes go over this IPv6 session.

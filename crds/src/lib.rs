@@ -8,6 +8,7 @@
 //! | [`fleet`] | what a fleet means: [`FleetConfig`], and whether it may serve a domain |
 //! | [`manifest`] | how files of manifests become one [`mape::Fleet`], with file and line of all that is wrong |
 //! | [`revision`] | what the operator writes and relays read: all domains of a fleet, numbered and hashed |
+//! | [`routes`] | what a relay's routes in the kernel tell the speaker beside it |
 //! | [`yaml`] | the `CustomResourceDefinition`, as committed under `crds/yaml` |
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod fleet;
 pub mod manifest;
 pub mod map_domain;
 pub mod revision;
+pub mod routes;
 pub mod yaml;
 
 pub use border_relay::{BorderRelay, BorderRelaySpec, BorderRelayStatus};

@@ -8,6 +8,7 @@
 //! | [`INDEX`] | [`Index`], as JSON: number, hash, and the chunks that belong to it |
 //! | `domains-0.gz`, `domains-1.gz`, ... | the domains, a line of JSON each, as one gzip stream cut into chunks |
 //! | [`drain::FILE`] | the pods that have to leave, see [`drain`]; no part of the revision or of its hash |
+//! | [`fleet::FILE`] | the fleet, for speakers, see [`fleet`]; no part of either |
 //!
 //! The ConfigMap [`object_name`]`(fleet, 0)` holds the index, and the chunk too if there is only one: so almost every
 //! revision changes in one step. More chunks have a ConfigMap each, [`object_name`]`(fleet, 1)` and so on, and the index
@@ -20,6 +21,7 @@ use mape::{DomainConfig, Fleet, Problem};
 
 pub mod drain;
 mod error;
+pub mod fleet;
 mod index;
 mod object;
 mod read;

@@ -77,6 +77,17 @@ pub struct BgpPeer {
     #[schemars(range(min = 2, max = 255))]
     pub multihop_ttl: Option<i64>,
 
+    /// Whether either side refuses packets of the session that have crossed a router (GTSM, RFC 5082). The router must do
+    /// so too, and be a neighbour.
+    #[serde(default = "disabled")]
+    pub ttl_security: Toggle,
+
+    /// Of several addresses that a relay has on the interface, the session comes from the one in this prefix. Left out,
+    /// from the one that the kernel takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 4, max = 49), extend("x-kubernetes-validations" = validations(&cel::SOURCE_PREFIX)))]
+    pub source_prefix: Option<String>,
+
     /// Bidirectional Forwarding Detection (RFC 5880): how soon either side notices that the other has gone.
     #[serde(default)]
     pub bfd: Bfd,
@@ -87,7 +98,8 @@ pub struct BgpPeer {
     pub extended_next_hop: Toggle,
 
     /// The session's MD5 password (RFC 2385). If the Secret or its key is not there, there is no session: never one
-    /// without a password.
+    /// without a password. All peers name one Secret, with a key for each; if it is called FLEET-bgp, even the first
+    /// password restarts no pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
 

@@ -95,12 +95,21 @@ pub(super) const NEXT_HOP: [Rule; 2] = [
     },
 ];
 
-pub(super) const BGP: [Rule; 1] = [Rule {
-    field: ".gracefulRestart",
-    rule: "self.gracefulRestart == 'Disabled' || self.peers.all(peer, peer.bfd.mode == 'Disabled')",
-    message: "gracefulRestart contradicts BFD, which asks for quick withdrawal: leave it Disabled, or make bfd.mode of every peer \
-        Disabled",
-}];
+pub(super) const BGP: [Rule; 2] = [
+    Rule {
+        field: ".gracefulRestart",
+        rule: "self.gracefulRestart == 'Disabled' || self.peers.all(peer, peer.bfd.mode == 'Disabled')",
+        message: "gracefulRestart contradicts BFD, which asks for quick withdrawal: leave it Disabled, or make bfd.mode of every \
+            peer Disabled",
+    },
+    Rule {
+        field: ".peers",
+        rule: "self.peers.all(one, !has(one.passwordSecretRef) || self.peers.all(other, !has(other.passwordSecretRef)
+            || other.passwordSecretRef.name == one.passwordSecretRef.name))",
+        message: "passwordSecretRef names more than one Secret: put all passwords of a fleet into one, each under a key of its own; \
+            pods mount it, and a new key restarts nothing",
+    },
+];
 
 pub(super) const ASN: [Rule; 1] = [Rule {
     field: "",
@@ -108,7 +117,7 @@ pub(super) const ASN: [Rule; 1] = [Rule {
     message: "AS 23456 and 65535 are reserved (RFC 6793, RFC 7300): write the number of an autonomous system",
 }];
 
-pub(super) const PEER: [Rule; 5] = [
+pub(super) const PEER: [Rule; 7] = [
     Rule {
         field: ".address",
         rule: "has(self.address) || has(self.interface)",
@@ -126,6 +135,17 @@ pub(super) const PEER: [Rule; 5] = [
         message: "multihopTTL must be left out: without an address, or with a link-local one, the router is on the segment",
     },
     Rule {
+        field: ".ttlSecurity",
+        rule: "self.ttlSecurity == 'Disabled' || !has(self.multihopTTL)",
+        message: "ttlSecurity contradicts multihopTTL: it is for neighbours on the segment (RFC 5082)",
+    },
+    Rule {
+        field: ".sourcePrefix",
+        rule: "!has(self.sourcePrefix) || !has(self.address) || !isIP(self.address) || !isCIDR(self.sourcePrefix)
+            || cidr(self.sourcePrefix).ip().family() == ip(self.address).family()",
+        message: "sourcePrefix must be of the address' family: the session has one",
+    },
+    Rule {
         field: ".extendedNextHop",
         rule: "self.extendedNextHop == 'Disabled' || !has(self.address) || !isIP(self.address) || ip(self.address).family() == 6",
         message: "extendedNextHop is for IPv6 sessions (RFC 8950): leave it Disabled, or give the router's IPv6 address",
@@ -134,6 +154,19 @@ pub(super) const PEER: [Rule; 5] = [
         field: ".keepaliveTimeSeconds",
         rule: "self.keepaliveTimeSeconds * 3 <= self.holdTimeSeconds",
         message: "keepaliveTimeSeconds must be a third of holdTimeSeconds, or less, so that a lost message ends no session",
+    },
+];
+
+pub(super) const SOURCE_PREFIX: [Rule; 2] = [
+    Rule {
+        field: "",
+        rule: "isCIDR(self)",
+        message: "sourcePrefix must be a prefix such as 192.0.2.0/24 or 2001:db8::/64",
+    },
+    Rule {
+        field: "",
+        rule: "!isCIDR(self) || cidr(self) == cidr(self).masked()",
+        message: "sourcePrefix has host bits: write zeros behind its length",
     },
 ];
 

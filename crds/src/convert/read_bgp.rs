@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use mape::options::Toggle as Read;
+use mape::{IpNet, options::Toggle as Read};
 
 use super::{
     read::{Reader, quoted},
@@ -30,6 +30,7 @@ pub(super) fn bgp(reader: &mut Reader, written: &Bgp, interfaces: &[InterfaceCon
         graceful_restart: toggle(written.graceful_restart),
         peers: (0..peers.len()).map(|at| peer(reader, at, peers, interfaces)).collect(),
     };
+    one_secret(reader, peers);
     if config.graceful_restart == Read::Enabled
         && let Some(at) = config.peers.iter().position(|peer| peer.bfd.is_some())
     {
@@ -38,6 +39,16 @@ pub(super) fn bgp(reader: &mut Reader, written: &Bgp, interfaces: &[InterfaceCon
         reader.refuse("spec.bgp.gracefulRestart", "Enabled", allowed, why);
     }
     config
+}
+
+/// Pods mount one Secret.
+fn one_secret(reader: &mut Reader, peers: &[BgpPeer]) {
+    let mut secrets = peers.iter().enumerate().filter_map(|(at, peer)| Some((at, peer.password_secret_ref.as_ref()?)));
+    let Some((first, SecretKeyRef { name, .. })) = secrets.next() else { return };
+    for (at, other) in secrets.filter(|(_, other)| other.name != *name) {
+        let why = format!("spec.bgp.peers[{first}] names it; pods mount one Secret, with a key for each password");
+        reader.refuse(format!("spec.bgp.peers[{at}].passwordSecretRef.name"), quoted(&other.name), quoted(name), why);
+    }
 }
 
 fn asn(reader: &mut Reader, field: impl std::fmt::Display + Copy, number: i64) -> u32 {
@@ -60,6 +71,7 @@ fn peer(reader: &mut Reader, at: usize, all: &[BgpPeer], interfaces: &[Interface
     let address = written.address.as_deref().and_then(|text| read_host(reader, &path("address"), text));
     place(reader, at, written, address, interfaces);
     times(reader, at, written);
+    ttl_security(reader, &path("ttlSecurity"), written);
     extended_next_hop(reader, &path("extendedNextHop"), written, address, interfaces);
     let ttl = "0 and 1 reach no further than the segment: leave it out";
     PeerConfig {
@@ -69,6 +81,8 @@ fn peer(reader: &mut Reader, at: usize, all: &[BgpPeer], interfaces: &[Interface
         asn: asn(reader, &*path("peerASN"), written.peer_asn),
         port: reader.within(path("port"), written.port, 1..=65_535, "TCP has no other ports"),
         multihop_ttl: written.multihop_ttl.map(|it| reader.within(path("multihopTTL"), it, 2..=255, ttl)),
+        ttl_security: toggle(written.ttl_security),
+        source_prefix: source_prefix(reader, &path("sourcePrefix"), written, address),
         bfd: bfd(reader, &path("bfd"), &written.bfd),
         extended_next_hop: toggle(written.extended_next_hop),
         password: written.password_secret_ref.as_ref().map(|it| secret(reader, &path("passwordSecretRef"), it)),
@@ -116,6 +130,22 @@ fn place(reader: &mut Reader, at: usize, written: &BgpPeer, address: Option<IpAd
         let why = "without an address, or with a link-local one, the router is on the segment";
         reader.refuse(path("multihopTTL"), ttl, "none", why);
     }
+}
+
+fn ttl_security(reader: &mut Reader, field: &str, written: &BgpPeer) {
+    if toggle(written.ttl_security) == Read::Enabled && written.multihop_ttl.is_some() {
+        let why = "it is for neighbours on the segment (RFC 5082), and multihopTTL says that this is none";
+        reader.refuse(field, "Enabled", "Disabled, or no multihopTTL", why);
+    }
+}
+
+fn source_prefix(reader: &mut Reader, field: &str, written: &BgpPeer, address: Option<IpAddr>) -> Option<IpNet> {
+    let prefix = written.source_prefix.as_deref()?;
+    let prefix = reader.parsed(field, prefix, |text| read_text::any_prefix(text).map(Some), None)?;
+    if address.is_some_and(|address| address.is_ipv4() != prefix.addr().is_ipv4()) {
+        reader.refuse(field, quoted(&prefix.to_string()), "a prefix of the address' family", "the session has one");
+    }
+    Some(prefix)
 }
 
 fn extended_next_hop(

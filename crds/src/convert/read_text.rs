@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use mape::{Ipv4Net, Ipv6Net};
+use mape::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Why a text is not what it should be.
 pub(crate) struct Complaint {
@@ -91,6 +91,15 @@ pub(super) fn ipv6_prefix(text: &str) -> Result<Ipv6Net, Complaint> {
     };
     read.filter(|net| !is_mapped(net))
         .ok_or_else(|| Complaint { allowed: "an IPv6 prefix such as 2001:db8::/32", why: why() })
+}
+
+/// A prefix of either family, without host bits.
+pub(super) fn any_prefix(text: &str) -> Result<IpNet, Complaint> {
+    let allowed = "a prefix such as 192.0.2.0/24 or 2001:db8::/64";
+    let read = ipv4_prefix(text).map(IpNet::from).or_else(|_| ipv6_prefix(text).map(IpNet::from));
+    let prefix = read.map_err(|complaint| Complaint { allowed, ..complaint })?;
+    let why = "a prefix has no host bits: write zeros behind its length";
+    if prefix.trunc() == prefix { Ok(prefix) } else { Err(Complaint { allowed, why }) }
 }
 
 /// An address and a length, both without zeros in front: some read those as octal, and Kubernetes not at all.

@@ -28,7 +28,7 @@ mod validate;
 pub use address::Version;
 pub use domain::{Domain, DomainConfig, DomainName};
 pub use fleet::{Assignment, Fleet, PrefixError, Refusal, Target};
-pub use ipnet::{Ipv4Net, Ipv6Net};
+pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use options::Options;
 pub use ports::{PortLayout, Psid};
 pub use problem::Problem;
