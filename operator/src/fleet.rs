@@ -44,8 +44,8 @@ const PASSING: u32 = 2;
 /// # Errors
 /// What could not be done. It is tried again.
 pub async fn reconcile(relay: Arc<BorderRelay>, context: Arc<Context>) -> Result<Action, Error> {
-    if relay.metadata.deletion_timestamp.is_some() {
-        // All that was made goes with it: it has owner references.
+    if relay.metadata.deletion_timestamp.is_some() || context.world.is_going(&*relay) {
+        // All that was made goes with it: it has owner references. In a namespace that is being deleted nothing can be made.
         return Ok(Action::await_change());
     }
     let found = gather::gather(&context, &relay).instrument(debug_span!("gather")).await?; // reads the cluster

@@ -114,6 +114,13 @@ impl World {
         }
     }
 
+    /// Whether the namespace of an object is being deleted, as far as namespaces can be seen.
+    #[must_use]
+    pub fn is_going(&self, object: &impl ResourceExt) -> bool {
+        let namespace = self.namespaces.get(&ObjectRef::new(&object.namespace().unwrap_or_default()));
+        namespace.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
+    }
+
     /// The fleets that a domain names.
     pub fn fleets_of(&self, domain: &MapDomain) -> impl Iterator<Item = ObjectRef<BorderRelay>> {
         let namespace = domain.namespace().unwrap_or_default();

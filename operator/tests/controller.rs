@@ -279,6 +279,26 @@ async fn a_fleet_that_makes_no_sense_keeps_what_it_has_and_delays_no_other() {
     .await;
 }
 
+/// Kubernetes deletes the children before the fleet, in no particular order, and takes no new ones there.
+#[tokio::test]
+async fn in_a_namespace_that_is_being_deleted_nothing_is_made_again() {
+    in_a_cluster(|cluster| async move {
+        let _operator = Operator::start(&cluster);
+        apply(&cluster, fleet());
+        becomes(&cluster, "a fleet", || cluster.get("apps", "deployments", "isp", "default-relay").is_some()).await;
+        let has_deployment = || cluster.get("apps", "deployments", "isp", "default-relay").is_some();
+        cluster.delete("apps", "deployments", "isp", "default-relay");
+        becomes(&cluster, "made again", has_deployment).await;
+        let metadata = json!({"name": "isp", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        cluster.put("", "namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}));
+        settles(&cluster).await;
+        cluster.delete("apps", "deployments", "isp", "default-relay");
+        settles(&cluster).await;
+        assert!(!has_deployment());
+    })
+    .await;
+}
+
 /// Each change concerns who changed: a new revision is no news to the domains that were there.
 #[tokio::test]
 async fn many_domains_cost_no_more_than_each() {
