@@ -132,14 +132,9 @@ fn piece() -> impl Strategy<Value = Piece> {
     (any::<Index>(), prop::option::weighted(0.4, any::<Index>()), 1..4u16, any::<bool>())
 }
 
-/// So many random cases at least; `PROPTEST_CASES` may ask for more.
-fn at_least(cases: u32) -> ProptestConfig {
-    let usual = ProptestConfig::default();
-    ProptestConfig { cases: if usual.cases > 256 { usual.cases } else { cases }, failure_persistence: None, ..usual }
-}
-
 proptest! {
-    #![proptest_config(at_least(8))]
+    // Each case is 720,896 packets, whatever PROPTEST_CASES says.
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Every port of one address, in every kind of packet that has one.
     #[test]
@@ -175,7 +170,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(at_least(1000))]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Fragments of one identification from several senders, in any order: what leaves was sent by the owner of a port
     /// that a first fragment of this very sender had.
