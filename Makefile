@@ -27,11 +27,13 @@ check: tools ## The quick part of the tests: format, lints, unit and property te
 	$(CARGO) test $(FUZZ) --target-dir target --locked
 
 .PHONY: test
-test: check build images ## All tests but those of `make e2e`: the quick part, the documentation's links, what is installed, and the lab (root)
+test: check build images ## All tests: the quick part, the documentation's links, what is installed, the API, the lab, and a fleet on a real cluster (root; Go)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	@scripts/install-tools cluster
+	e2e/api/run
 	e2e/install/test
 	e2e/lab/run
+	e2e/fleet/run
 
 .PHONY: api
 api: tools ## Compare a real API server with our checks, by cases and random specs (root, or KUBECONFIG)
