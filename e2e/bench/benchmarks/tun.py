@@ -153,7 +153,7 @@ def box() -> Iterator[tuple[Namespace, Path]]:
     with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         lock = lock_run(run, Path(folder))
         try:
-            node = Namespace(run, "box")
+            node = Namespace.create(run, "box")
             node.sysctl(ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0)
             node.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
             yield node, Path(folder)
@@ -164,7 +164,7 @@ def box() -> Iterator[tuple[Namespace, Path]]:
 
 def add_neighbour(node: Namespace) -> None:
     """Somebody beyond `out0` who takes all IPv6 and says nothing."""
-    other = Namespace(os.getpid(), "far")
+    other = Namespace.create(os.getpid(), "far")
     node.ip(f"link add out0 type veth peer name in0 netns {other.name}", "link set out0 up")
     other.ip("link set in0 up")
     address = json.loads(other.show("-json", "link", "show", "in0"))[0]["address"]
