@@ -459,7 +459,7 @@ fn a_fleet_holds_a_million_rules() {
 }
 
 /// What a fleet needs of its relays' tables, and its problems.
-fn needs(rules: Vec<RuleConfig>) -> (u64, Vec<String>) {
+fn needs(rules: &[RuleConfig]) -> (u64, Vec<String>) {
     let chunks = rules.chunks(1000).enumerate();
     let domains: Vec<_> =
         chunks.map(|(at, rules)| DomainConfig { rules: rules.to_vec(), ..sound(&format!("d{at}")) }).collect();
@@ -480,13 +480,13 @@ fn shared(more: u32, length: u8, psids: &[u16]) -> Vec<RuleConfig> {
 /// 256 for a /16 and for a /24 with longer rules in them, 8 for each rule, and one for each PSID from the first to the last.
 #[test]
 fn lookup_cells_are_counted() {
-    let cells = |prefix: &str| needs(vec![RuleConfig { ipv4_prefix: prefix.parse().unwrap(), ..binding(0) }]).0;
+    let cells = |prefix: &str| needs(&[RuleConfig { ipv4_prefix: prefix.parse().unwrap(), ..binding(0) }]).0;
     assert_eq!(cells("10.0.0.0/16"), 8);
     assert_eq!(cells("10.0.0.0/24"), 8 + 256);
     assert_eq!(cells("10.0.0.0/32"), 8 + 2 * 256);
-    assert_eq!(needs(shared(0, 4, &[3, 7])).0, 2 * 8 + 2 * 256 + 5);
+    assert_eq!(needs(&shared(0, 4, &[3, 7])).0, 2 * 8 + 2 * 256 + 5);
     // PSID 1 of two bits is 4 to 7 of four.
-    assert_eq!(needs([shared(0, 2, &[1]), shared(0, 4, &[9])].concat()).0, 2 * 8 + 2 * 256 + 6);
+    assert_eq!(needs(&[shared(0, 2, &[1]), shared(0, 4, &[9])].concat()).0, 2 * 8 + 2 * 256 + 6);
 }
 
 /// Two PSIDs of 16 bits, as far apart as they can be, cost a table of 65,536 cells: there may be 1,023 of those, and a bit.
@@ -494,7 +494,7 @@ fn lookup_cells_are_counted() {
 fn a_fleet_fits_the_lookup_tables() {
     let fleet = |last: u16| {
         let full = (0..1023).flat_map(|number| shared(number, 16, &[0, u16::MAX]));
-        needs(full.chain(shared(1023, 16, &[0, last])).collect())
+        needs(&full.chain(shared(1023, 16, &[0, last])).collect::<Vec<_>>())
     };
     assert_eq!(fleet(47_871), (1 << 26, vec![]));
     assert_eq!(
