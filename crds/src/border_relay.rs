@@ -58,9 +58,15 @@ pub use status::{BorderRelayStatus, RelayState, RelayStatus, RevisionStatus};
     ),
     printcolumn(
         name = "Advertised",
+        type_ = "integer",
+        json_path = ".status.advertisedReplicas",
+        description = "How many relays announce what they serve"
+    ),
+    printcolumn(
+        name = "Sessions",
         type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Advertised")].status"#,
-        description = "Whether every relay that is not draining announces what it serves"
+        json_path = ".status.sessions",
+        description = "How many BGP sessions are up, of how many"
     ),
     printcolumn(
         name = "Domains",

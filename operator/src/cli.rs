@@ -18,6 +18,10 @@ pub struct Options {
     #[arg(long, value_name = "IMAGE", env = "CULVERT_RELAY_IMAGE")]
     pub relay_image: String,
 
+    /// Image of the speakers beside relays whose fleet names none
+    #[arg(long, value_name = "IMAGE", env = "CULVERT_SPEAKER_IMAGE")]
+    pub speaker_image: String,
+
     /// PriorityClass of relays whose fleet names none
     #[arg(long, value_name = "NAME", env = "CULVERT_RELAY_PRIORITY_CLASS")]
     pub relay_priority_class: Option<String>,
@@ -59,6 +63,7 @@ impl Options {
     pub fn settings(&self) -> Settings {
         Settings {
             relay_image: self.relay_image.clone(),
+            speaker_image: self.speaker_image.clone(),
             priority_class: self.relay_priority_class.clone().filter(|class| !class.is_empty()),
             api_server_ports: self.api_server_ports.clone(),
         }
@@ -111,7 +116,7 @@ mod tests {
     use super::*;
 
     fn options(args: &[&str]) -> Options {
-        let all = ["culvert-operator", "--relay-image", "x:1"].iter().chain(args);
+        let all = ["culvert-operator", "--relay-image", "x:1", "--speaker-image", "y:1"].iter().chain(args);
         Options::try_parse_from(all).unwrap()
     }
 
@@ -123,8 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_needed() {
-        assert!(Options::try_parse_from(["culvert-operator"]).unwrap_err().to_string().contains("--relay-image"));
+    fn images_are_needed() {
+        let error = Options::try_parse_from(["culvert-operator"]).unwrap_err().to_string();
+        assert!(error.contains("--relay-image") && error.contains("--speaker-image"), "{error}");
         assert_eq!(options(&[]).settings().api_server_ports, [443, 6443]);
         assert_eq!(options(&["--api-server-ports", "8443"]).settings().api_server_ports, [8443]);
     }

@@ -7,13 +7,14 @@
 //! | [`fleet`] | what becomes of a `BorderRelay`: `gather -> validate -> build -> apply -> report` |
 //! | [`domain`] | what is said about a `MapDomain` |
 //! | [`world`], [`watch`], [`triggers`] | what is in the cluster, and what a change in it concerns |
-//! | [`poll`], [`relay`] | what relays say |
+//! | [`poll`], [`answer`], [`relay`], [`speaker`] | what relays and the speakers beside them say |
 //! | [`condition`], [`events`], [`status`] | what people read |
 //! | [`metrics`], [`propagation`], [`telemetry`], [`admin`] | what is counted, timed, logged and traced |
 //! | [`rbac`] | what it has to be allowed to do |
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod answer;
 pub mod backoff;
 pub mod cli;
 pub mod condition;
@@ -32,6 +33,7 @@ pub mod propagation;
 pub mod rbac;
 pub mod relay;
 pub mod run;
+pub mod speaker;
 pub mod status;
 pub mod telemetry;
 pub mod triggers;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::answer::{Said, Told};
+
 /// Where a relay answers, for probes and metrics too.
 pub const ADMIN_PORT: u16 = 9108;
 
@@ -23,6 +25,16 @@ pub struct State {
     pub obstacles: Vec<Said>,
     /// Whether it is on its way out.
     pub draining: bool,
+    /// How many packets it has dropped in the last minute.
+    pub dropped_last_minute: u64,
+}
+
+impl Told for State {
+    const PORT: u16 = ADMIN_PORT;
+
+    fn sequence(&self) -> u64 {
+        self.state_sequence
+    }
 }
 
 /// What a relay forwards by.
@@ -33,36 +45,6 @@ pub struct Revision {
     pub sequence: u64,
     /// Its hash.
     pub hash: String,
-}
-
-/// A word and a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
-pub struct Said {
-    /// The word.
-    pub reason: String,
-    /// The sentence.
-    pub message: String,
-}
-
-/// How a relay answered last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// With this.
-    State(State),
-    /// Not at all, for this reason.
-    Silence(String),
-}
-
-impl Answer {
-    /// The state, if there was one.
-    #[must_use]
-    pub fn state(&self) -> Option<&State> {
-        match self {
-            Self::State(state) => Some(state),
-            Self::Silence(_) => None,
-        }
-    }
 }
 
 #[cfg(test)]

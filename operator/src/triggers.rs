@@ -138,7 +138,9 @@ impl Triggers {
             let spec = node.as_ref().and_then(|node| node.spec.clone()).unwrap_or_default();
             (spec.unschedulable.unwrap_or_default(), spec.taints.unwrap_or_default())
         };
-        if closed(before) != closed(now) {
+        // Peers may be for nodes with these labels.
+        let labels = |node: &Option<Arc<Node>>| node.as_ref().map(|node| node.labels().clone());
+        if (closed(before), labels(before)) != (closed(now), labels(now)) {
             self.all_fleets();
         }
     }

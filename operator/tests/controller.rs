@@ -42,7 +42,8 @@ impl Operator {
         let metrics = Metrics::new().expect("metrics");
         let (client, counted) = (cluster.client(), metrics.clone());
         let task = tokio::spawn(async move {
-            let options = Options::try_parse_from(["culvert-operator", "--relay-image", "culvert/relay:1"])?;
+            let options =
+                Options::try_parse_from(["culvert-operator", "--relay-image", "x:1", "--speaker-image", "y:1"])?;
             let events = Events::new(client.clone(), "test");
             control(&client, &options, &events, &counted, stopped).await
         });

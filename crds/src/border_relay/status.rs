@@ -30,6 +30,14 @@ pub struct BorderRelayStatus {
     #[serde(default)]
     pub programmed_replicas: i64,
 
+    /// How many of them routers have been told of: all that they serve, in both families.
+    #[serde(default)]
+    pub advertised_replicas: i64,
+
+    /// How many BGP sessions of theirs are up, of how many: `7/8`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<String>,
+
     /// The labels of the fleet's pods, as a selector: for autoscalers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
@@ -59,6 +67,7 @@ pub struct RevisionStatus {
 
 /// A relay.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
 pub struct RelayStatus {
     /// Its pod.
     #[schemars(length(min = 1, max = 253))]
@@ -69,6 +78,12 @@ pub struct RelayStatus {
     /// The number of the revision that it forwards by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
+    /// How many of its BGP sessions are up, of how many: `2/2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<String>,
+    /// About how many packets it has dropped in the last minute, to two digits: its metrics say which, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_last_minute: Option<i64>,
     /// `Ready`: it carries traffic. `NotReady`: it does not, and `reason` says why. `Draining`: it leaves.
     pub state: RelayState,
     /// Why it is not ready, in one word.

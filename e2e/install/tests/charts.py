@@ -45,7 +45,8 @@ def test_values_reach_the_pods(stage: Stage):
     container = usual["containers"][0]
     version = workspace_version()
     assert container["image"] == f"localhost/culvert-operator:{version}"
-    assert environment(container)["CULVERT_RELAY_IMAGE"] == f"localhost/culvert-relay:{version}"
+    for name in ("relay", "speaker"):
+        assert environment(container)[f"CULVERT_{name.upper()}_IMAGE"] == f"localhost/culvert-{name}:{version}"
     assert environment(container)["CULVERT_API_SERVER_PORTS"] == "443,6443"
     assert not {"OTEL_EXPORTER_OTLP_ENDPOINT", "CULVERT_NAMESPACES"} & set(environment(container))
     assert [spread["topologyKey"] for spread in usual["topologySpreadConstraints"]] == [

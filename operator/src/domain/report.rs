@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crds::{MapDomain, MapDomainStatus, border_relay::RelayState, map_domain::FleetStatus};
+use crds::{
+    MapDomain, MapDomainStatus,
+    border_relay::RelayState,
+    map_domain::{FleetStatus, Toggle},
+};
 use jiff::Timestamp;
 use mape::{DomainName, Fleet, Problem};
 
@@ -49,7 +53,7 @@ pub fn status(domain: &MapDomain, fleets: &[(String, View)], now: Timestamp) -> 
     let findings = match &own {
         Err(problems) => invalid(problems),
         Ok(_) if fleets.iter().any(|(_, view)| matches!(view, View::Waiting)) => return None,
-        Ok(_) => findings(&name_of(domain), fleets),
+        Ok(_) => findings(domain, fleets),
     };
     if let Ok(config) = own
         && let Ok(alone) = Fleet::new(vec![config])
@@ -94,7 +98,9 @@ fn judged(outcome: &Outcome) -> Option<&Judged> {
     }
 }
 
-fn findings(name: &DomainName, fleets: &[(String, View)]) -> Vec<Finding> {
+fn findings(domain: &MapDomain, fleets: &[(String, View)]) -> Vec<Finding> {
+    let name = &name_of(domain);
+    let by_hand = domain.spec.advertise.auto_route == Toggle::Disabled;
     let accepted = accepted(name, fleets);
     let known: Vec<(&str, &Outcome)> = fleets.iter().filter_map(|(fleet, view)| known(fleet, view)).collect();
     let serving: Vec<(&str, &Outcome)> =
@@ -102,7 +108,7 @@ fn findings(name: &DomainName, fleets: &[(String, View)]) -> Vec<Finding> {
     let mut findings = vec![
         accepted.clone(),
         programmed(name, &accepted, &known, &serving),
-        advertised(&accepted, &serving),
+        advertised(&accepted, &serving, by_hand),
         ready(name, &accepted, &serving),
     ];
     findings.extend(conflicted(name, &known));
@@ -201,7 +207,12 @@ fn unserved(about: &'static str, accepted: &Finding, known: &[(&str, &Outcome)])
     }
 }
 
-fn advertised(accepted: &Finding, serving: &[(&str, &Outcome)]) -> Finding {
+fn advertised(accepted: &Finding, serving: &[(&str, &Outcome)], by_hand: bool) -> Finding {
+    if by_hand && !serving.is_empty() {
+        let message =
+            "spec.advertise.autoRoute is Disabled: nothing is announced, and routers need routes to the relays";
+        return Finding::is_not("Advertised", Cause::new("AutoRouteDisabled", message));
+    }
     match serving.iter().find_map(|(fleet, outcome)| of(fleet, outcome, "Advertised")) {
         Some(cause) => Finding::is_not("Advertised", cause),
         None if serving.is_empty() => unserved("Advertised", accepted, serving),

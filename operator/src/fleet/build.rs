@@ -1,6 +1,9 @@
 //! What should be: every object of a fleet. Pure, as `validate` is.
 
-use crds::{BorderRelay, revision};
+use crds::{
+    BorderRelay,
+    revision::{self, fleet::FleetFile},
+};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, ServiceAccount},
@@ -10,6 +13,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 
+use self::revisions::Beside;
 use super::{
     found::{Found, Held},
     validate::Valid,
@@ -23,6 +27,7 @@ mod pod;
 mod revisions;
 
 pub use access::role as relay_role;
+pub use container::SPEAKER;
 pub use revisions::next;
 
 /// What whoever runs the operator decides for all fleets.
@@ -30,6 +35,8 @@ pub use revisions::next;
 pub struct Settings {
     /// The image of relays whose fleet names none.
     pub relay_image: String,
+    /// The image of the speakers beside relays whose fleet names none.
+    pub speaker_image: String,
     /// The PriorityClass of relays whose fleet names none.
     pub priority_class: Option<String>,
     /// The TCP ports of the API server, as a relay's NetworkPolicy has to let it out to them.
@@ -68,13 +75,15 @@ pub fn build(
     settings: &Settings,
     traceparent: Option<String>,
 ) -> Result<Wanted, revision::Error> {
+    let fleet = relay.spec.bgp.is_some().then(|| FleetFile::new(relay, valid.peer_nodes.clone()));
+    let beside = Beside { leaving: &valid.leaving, fleet: fleet.as_ref() };
     let held = next(&found.current, &relay.name_any(), &valid.domains, traceparent)?;
     let deployment = valid.holds.is_empty().then(|| deployment::deployment(relay, valid, settings));
     Ok(Wanted {
         service_account: access::service_account(relay),
         role: access::role(relay),
         role_binding: access::role_binding(relay),
-        config_maps: revisions::config_maps(relay, &held, &valid.leaving),
+        config_maps: revisions::config_maps(relay, &held, &beside),
         held,
         disruption: deployment::disruption(relay),
         network_policy: network_policy::network_policy(relay, settings),

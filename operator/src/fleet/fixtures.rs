@@ -5,7 +5,10 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::found::RelayPod;
-use crate::relay::{Answer, Revision, State};
+use crate::{
+    answer::Answer,
+    relay::{Revision, State},
+};
 
 /// A pod that runs, and has not answered yet.
 pub(crate) fn pod(name: &str, node: Option<&str>) -> RelayPod {
@@ -13,7 +16,7 @@ pub(crate) fn pod(name: &str, node: Option<&str>) -> RelayPod {
     pod.metadata.name = Some(name.to_owned());
     pod.spec.get_or_insert_default().node_name = node.map(str::to_owned);
     pod.status.get_or_insert_default().phase = Some("Running".to_owned());
-    RelayPod { pod: Arc::new(pod), answer: None }
+    RelayPod { pod: Arc::new(pod), answer: None, speaker: None }
 }
 
 /// The same, and it carries traffic.

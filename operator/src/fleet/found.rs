@@ -9,11 +9,9 @@ use k8s_openapi::api::{
 };
 use mape::DomainName;
 
+use super::build::SPEAKER;
 use super::network::Network;
-use crate::{
-    condition::Cause,
-    relay::{Answer, State},
-};
+use crate::{answer::Answer, condition::Cause, relay, speaker};
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
@@ -36,20 +34,34 @@ pub struct Found {
     pub current: Current,
 }
 
-/// A pod, and what the relay in it says.
+/// A pod, and what the relay and the speaker in it say.
 #[derive(Debug, Clone)]
 pub struct RelayPod {
     /// The pod.
     pub pod: Arc<Pod>,
     /// How the relay answered last, if it was asked.
-    pub answer: Option<Answer>,
+    pub answer: Option<Answer<relay::State>>,
+    /// How the speaker answered last, if there is one and it was asked.
+    pub speaker: Option<Answer<speaker::State>>,
 }
 
 impl RelayPod {
     /// What the relay says, if it does.
     #[must_use]
-    pub fn state(&self) -> Option<&State> {
+    pub fn state(&self) -> Option<&relay::State> {
         self.answer.as_ref()?.state()
+    }
+
+    /// What the speaker says, if it does.
+    #[must_use]
+    pub fn spoken(&self) -> Option<&speaker::State> {
+        self.speaker.as_ref()?.state()
+    }
+
+    /// Whether there is a speaker beside the relay.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        has_speaker(&self.pod)
     }
 
     /// Its name.
@@ -76,11 +88,19 @@ impl RelayPod {
         self.pod.spec.as_ref()?.node_name.as_deref()
     }
 
-    /// Whether it carries traffic.
+    /// Whether it carries traffic: it would forward a packet, and some router of each family sends it packets if routers are
+    /// told to.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.has_ended() && self.state().is_some_and(|state| state.ready)
+        let is_announced = || !self.speaks() || self.spoken().is_some_and(speaker::State::announces);
+        !self.has_ended() && self.state().is_some_and(|state| state.ready) && is_announced()
     }
+}
+
+/// Whether there is a speaker in a relay's pod.
+#[must_use]
+pub fn has_speaker(pod: &Pod) -> bool {
+    pod.spec.iter().flat_map(|spec| &spec.containers).any(|container| container.name == SPEAKER)
 }
 
 /// The revision as it is.

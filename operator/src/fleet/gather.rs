@@ -67,12 +67,13 @@ fn pods(context: &Context, relay: &BorderRelay) -> Vec<RelayPod> {
     };
     let mut pods = context.world.pods.state_filter(own);
     pods.sort_by_key(|pod| pod.name_any());
-    pods.into_iter().map(|pod| RelayPod { answer: context.answers.get(&pod), pod }).collect()
+    let answers = &context.answers;
+    pods.into_iter().map(|pod| RelayPod { answer: answers.relay(&pod), speaker: answers.speaker(&pod), pod }).collect()
 }
 
 /// Kinds without which a fleet works, and what it does not notice then.
 const OPTIONAL: [(&str, &str); 3] = [
-    ("nodes", "relays on cordoned nodes do not drain"),
+    ("nodes", "relays on cordoned nodes do not drain, and no peer with a nodeSelector has sessions"),
     ("namespaces", "whether the namespace's Pod Security level forbids relays is found out by trying"),
     ("configmaps", "nobody notices if somebody else changes the revision"),
 ];

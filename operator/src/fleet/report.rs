@@ -18,6 +18,7 @@ use super::{
 use crate::{
     condition::{Cause, Finding, conditions, listed},
     names,
+    speaker::Session,
 };
 
 mod findings;
@@ -186,6 +187,8 @@ pub fn status(relay: &BorderRelay, outcome: &Outcome, held: Option<&Held>) -> Bo
         replicas: count(relays.pods),
         ready_replicas: count(relays.ready()),
         programmed_replicas: count(relays.programmed()),
+        advertised_replicas: count(relays.advertised()),
+        sessions: sessions(relays.sessions()),
         selector: Some(selector(&relay.name_any())),
         revision: held.map(revision).or(before.revision),
         relays: relays.all.iter().take(1024).map(line).collect(),
@@ -207,12 +210,26 @@ fn revision(held: &Held) -> RevisionStatus {
     }
 }
 
+/// `3/4`; nothing where there are none.
+fn sessions<'s>(all: impl Iterator<Item = &'s Session>) -> Option<String> {
+    let (up, total) = all.fold((0, 0), |(up, total), session| (up + usize::from(session.up), total + 1));
+    (total > 0).then(|| format!("{up}/{total}"))
+}
+
+/// To two digits: the status is not written anew for every packet.
+fn rounded(number: u64) -> u64 {
+    let unit = 10_u64.pow(number.checked_ilog10().unwrap_or_default().saturating_sub(1));
+    number / unit * unit
+}
+
 fn line(relay: &Relay) -> RelayStatus {
     let why = relay.trouble.as_ref().filter(|_| relay.state != RelayState::Draining);
     RelayStatus {
         pod: relay.pod.clone(),
         node: relay.node.clone(),
         revision: relay.revision.as_ref().and_then(|held| held.sequence.try_into().ok()),
+        sessions: sessions(relay.sessions.iter()),
+        dropped_last_minute: i64::try_from(rounded(relay.dropped)).ok().filter(|dropped| *dropped > 0),
         state: relay.state,
         reason: why.map(|cause| cause.reason.clone().into_owned()),
         message: why.map(|cause| cause.message.clone()),

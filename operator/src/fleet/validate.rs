@@ -3,9 +3,18 @@
 //! What is wrong with the fleet itself stops everything and changes nothing. What is wrong with a domain concerns that
 //! domain alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use crds::{BorderRelay, FleetConfig, MapDomain, fleet::InterfaceConfig, revision};
+use crds::{
+    BorderRelay, FleetConfig, MapDomain,
+    fleet::{InterfaceConfig, PeerConfig},
+    revision,
+};
+use k8s_openapi::api::core::v1::Node;
+use kube::ResourceExt;
 use mape::{DomainConfig, DomainName, Fleet, Problem};
 
 use super::{found::Found, network::Network};
@@ -34,6 +43,8 @@ pub struct Valid {
     pub hints: Vec<Cause>,
     /// The pods that have to leave.
     pub leaving: BTreeSet<String>,
+    /// For each peer with a `nodeSelector` the nodes that it selects.
+    pub peer_nodes: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Why a fleet does not serve a domain.
@@ -94,7 +105,8 @@ pub fn validate(relay: &BorderRelay, found: &Found) -> Result<Valid, Vec<Problem
         }
     }
     holds.extend(pod_security(&fleet.name.namespace, found));
-    Ok(Valid { fleet, domains, refused, devices, holds, hints, leaving })
+    let peer_nodes = peer_nodes(&fleet, &found.nodes);
+    Ok(Valid { fleet, domains, refused, devices, holds, hints, leaving, peer_nodes })
 }
 
 /// A domain by itself.
@@ -188,6 +200,16 @@ fn network(at: usize, interface: &InterfaceConfig, found: &Found) -> Result<(Opt
             Err(Cause::new("NetworkNotFound", message))
         }
     }
+}
+
+fn peer_nodes(fleet: &FleetConfig, nodes: &[Arc<Node>]) -> BTreeMap<String, BTreeSet<String>> {
+    let peers = fleet.bgp.iter().flat_map(|bgp| &bgp.peers).filter(|peer| !peer.node_selector.is_empty());
+    let selected = |peer: &PeerConfig| {
+        let selects =
+            |node: &Node| peer.node_selector.iter().all(|(label, value)| node.labels().get(label) == Some(value));
+        nodes.iter().filter(|node| selects(node)).map(|node| node.name_any()).collect()
+    };
+    peers.map(|peer| (peer.name.clone(), selected(peer))).collect()
 }
 
 /// NET_ADMIN asks for the level `privileged`.

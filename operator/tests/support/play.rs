@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crds::{BorderRelay, MapDomain, revision};
 use culvert_operator::{
+    answer::Answer,
     domain::report::{View, status as domain_status},
     fleet::{
         build::{Settings, Wanted, build},
@@ -12,7 +13,7 @@ use culvert_operator::{
         report::{self, Done, Outcome},
         validate::validate,
     },
-    relay::{Answer, State},
+    relay::State,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
@@ -58,8 +59,12 @@ pub(crate) fn play(input: &str) -> Played {
 /// The pure steps. There was no revision before: the first has number 1.
 fn reconcile(fleet: &BorderRelay, cluster: &Cluster, now: Timestamp) -> (Vec<Value>, Outcome, Option<Held>) {
     let found = cluster.found(fleet);
-    let settings =
-        Settings { relay_image: "culvert/relay:1".to_owned(), priority_class: None, api_server_ports: vec![443, 6443] };
+    let settings = Settings {
+        relay_image: "culvert/relay:1".to_owned(),
+        speaker_image: "culvert/speaker:1".to_owned(),
+        priority_class: None,
+        api_server_ports: vec![443, 6443],
+    };
     let valid = match validate(fleet, &found) {
         Ok(valid) => valid,
         Err(problems) => return (Vec::new(), report::invalid(fleet, &problems, now), None),
@@ -139,12 +144,10 @@ impl Cluster {
             networks.entry(key).or_insert(Network::Missing);
         }
         let answers: Vec<Value> = self.all("Answer");
-        let answer = |pod: &Arc<Pod>| {
-            let said = answers.iter().find(|answer| answer["pod"] == pod.name_any())?;
-            Some(match said.get("silence") {
-                Some(why) => Answer::Silence(why.as_str()?.to_owned()),
-                None => Answer::State(serde_json::from_value::<State>(said["state"].clone()).expect("a state")),
-            })
+        let pod = |pod: Arc<Pod>| {
+            let said = answers.iter().find(|answer| answer["pod"] == pod.name_any()).unwrap_or(&Value::Null);
+            let answer = answered(&said["state"], &said["silence"]);
+            RelayPod { answer, speaker: answered(&said["speaker"], &said["speakerSilence"]), pod }
         };
         let pods: Vec<Arc<Pod>> = self.shared("Pod");
         Found {
@@ -152,11 +155,20 @@ impl Cluster {
             networks,
             pod_security: namespaces.first().and_then(level),
             deployment: self.shared("Deployment").into_iter().next(),
-            pods: pods.into_iter().map(|pod| RelayPod { answer: answer(&pod), pod }).collect(),
+            pods: pods.into_iter().map(pod).collect(),
             nodes: self.shared("Node"),
             unseen: Vec::new(),
             current: Current::default(),
         }
+    }
+}
+
+/// What a container said, or why it did not; neither: it was not asked.
+fn answered<S: DeserializeOwned>(state: &Value, silence: &Value) -> Option<Answer<S>> {
+    match (silence.as_str(), state) {
+        (Some(why), _) => Some(Answer::Silence(why.to_owned())),
+        (None, Value::Null) => None,
+        (None, state) => Some(Answer::State(serde_json::from_value(state.clone()).expect("a state"))),
     }
 }
 

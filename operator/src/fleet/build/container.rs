@@ -1,9 +1,10 @@
-//! The two containers of a relay's pod: the relay, and what will be the speaker.
+//! The two containers of a relay's pod: the relay, and the speaker, or what keeps its place where nobody is spoken to.
 
 use crds::{
     FleetConfig,
     border_relay::{PullPolicy, Side},
     fleet::NextHops,
+    routes,
 };
 use k8s_openapi::{
     api::core::v1::{
@@ -14,13 +15,17 @@ use k8s_openapi::{
 };
 
 use super::{Settings, pod::with_devices};
-use crate::{fleet::validate::Valid, relay::ADMIN_PORT};
+use crate::{fleet::validate::Valid, relay, speaker};
 
 /// The relay's container.
 pub(super) const RELAY: &str = "relay";
 
-/// The routing table that belongs to the relay: customers' packets never see the pod's own.
-const ROUTE_TABLE: u32 = 4646;
+/// The container of its speaker.
+pub const SPEAKER: &str = "speaker";
+
+/// What the ports are called.
+const METRICS: &str = "metrics";
+const BGP_METRICS: &str = "bgp-metrics";
 
 /// The user that containers without privileges run as.
 const NOBODY: i64 = 65532;
@@ -30,14 +35,32 @@ pub(super) const TUN_PATH: &str = "/dev/net/tun";
 pub(super) const STATE: &str = "state";
 pub(super) const REVISION: &str = "revision";
 pub(super) const TOKEN: &str = "token";
+pub(super) const RUN: &str = "run";
+pub(super) const BIRD: &str = "bird";
+pub(super) const PASSWORDS: &str = "passwords";
 
 const STATE_PATH: &str = "/var/lib/culvert";
 const REVISION_PATH: &str = "/etc/culvert/revision";
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+const RUN_PATH: &str = "/run/culvert";
+const BIRD_PATH: &str = "/run/bird";
+const PASSWORDS_PATH: &str = "/etc/culvert/passwords";
+
+/// Where the speaker tells the relay which routers are up.
+const PEER_STATE: &str = "/run/culvert/peers.sock";
 
 /// A sidecar in Kubernetes' sense: it starts before the main container and stops after it.
 pub(super) fn relay(valid: &Valid, settings: &Settings) -> Container {
     let config = &valid.fleet;
+    let mut mounts = vec![
+        mount(TUN, TUN_PATH, false),
+        mount(STATE, STATE_PATH, false),
+        mount(REVISION, REVISION_PATH, true),
+        mount(TOKEN, TOKEN_PATH, true),
+    ];
+    if config.bgp.is_some() {
+        mounts.push(mount(RUN, RUN_PATH, true));
+    }
     Container {
         name: RELAY.to_owned(),
         image: Some(image(config, settings)),
@@ -46,22 +69,50 @@ pub(super) fn relay(valid: &Valid, settings: &Settings) -> Container {
         command: Some(["/culvert-relay", "run"].map(str::to_owned).to_vec()),
         args: Some(flags(config)),
         env: Some(environment()),
-        ports: Some(vec![ContainerPort {
-            name: Some("metrics".to_owned()),
-            container_port: ADMIN_PORT.into(),
-            protocol: Some("TCP".to_owned()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(vec![port(METRICS, relay::ADMIN_PORT)]),
         resources: with_devices(config.pod_template.resources.as_ref(), &valid.devices),
         security_context: Some(privileges(0, &["NET_ADMIN"])),
         // 2 s for 300 times: ten minutes until the first revision is there.
-        startup_probe: Some(probe("/startupz", 2, 2, 300)),
-        readiness_probe: Some(probe("/readyz", 2, 2, 2)),
-        liveness_probe: Some(probe("/livez", 10, 5, 3)),
+        startup_probe: Some(probe(METRICS, "/startupz", 2, 2, 300)),
+        readiness_probe: Some(probe(METRICS, "/readyz", 2, 2, 2)),
+        liveness_probe: Some(probe(METRICS, "/livez", 10, 5, 3)),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    }
+}
+
+/// It announces what the relay serves, and at the end takes its leave of routers while the relay still forwards.
+pub(super) fn speaker(config: &FleetConfig, settings: &Settings) -> Container {
+    let pod = &config.pod_template.speaker;
+    Container {
+        name: SPEAKER.to_owned(),
+        image: Some(pod.image.clone().unwrap_or_else(|| settings.speaker_image.clone())),
+        image_pull_policy: pull_policy(config),
+        command: Some(["/culvert-speaker", "run"].map(str::to_owned).to_vec()),
+        args: Some(vec![
+            format!("--fleet={}/{}", config.name.namespace, config.name.name),
+            "--watch".to_owned(),
+            format!("--revision-dir={REVISION_PATH}"),
+            format!("--passwords-dir={PASSWORDS_PATH}"),
+            format!("--run-dir={RUN_PATH}"),
+            format!("--bird-dir={BIRD_PATH}"),
+            "--bird=/usr/sbin/bird".to_owned(),
+            format!("--route-table={}", routes::TABLE),
+            format!("--admin=$(POD_IP):{}", speaker::ADMIN_PORT),
+        ]),
+        env: Some(environment()),
+        ports: Some(vec![port(BGP_METRICS, speaker::ADMIN_PORT)]),
+        resources: pod.resources.clone(),
+        // For TCP port 179, and the priority of BFD's packets.
+        security_context: Some(privileges(0, &["NET_BIND_SERVICE", "NET_RAW"])),
+        startup_probe: Some(probe(BGP_METRICS, "/startupz", 2, 2, 300)),
+        readiness_probe: Some(probe(BGP_METRICS, "/readyz", 2, 2, 2)),
+        liveness_probe: Some(probe(BGP_METRICS, "/livez", 10, 5, 3)),
         volume_mounts: Some(vec![
-            mount(TUN, TUN_PATH, false),
-            mount(STATE, STATE_PATH, false),
+            mount(RUN, RUN_PATH, false),
+            mount(BIRD, BIRD_PATH, false),
             mount(REVISION, REVISION_PATH, true),
+            mount(PASSWORDS, PASSWORDS_PATH, true),
             mount(TOKEN, TOKEN_PATH, true),
         ]),
         ..Container::default()
@@ -102,10 +153,13 @@ fn flags(config: &FleetConfig) -> Vec<String> {
         "--watch".to_owned(),
         format!("--revision-dir={REVISION_PATH}"),
         format!("--state-dir={STATE_PATH}"),
-        format!("--route-table={ROUTE_TABLE}"),
-        format!("--admin=$(POD_IP):{ADMIN_PORT}"),
+        format!("--route-table={}", routes::TABLE),
+        format!("--admin=$(POD_IP):{}", relay::ADMIN_PORT),
         format!("--drain-seconds={drain}"),
     ];
+    if config.bgp.is_some() {
+        flags.push(format!("--peer-state={PEER_STATE}"));
+    }
     for interface in &config.interfaces {
         let side = match interface.side {
             Side::IPv4 => "IPv4",
@@ -151,11 +205,20 @@ fn privileges(user: i64, added: &[&str]) -> SecurityContext {
     }
 }
 
-fn probe(path: &str, period: i32, timeout: i32, failures: i32) -> Probe {
+fn port(name: &str, number: u16) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number.into(),
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+fn probe(port: &str, path: &str, period: i32, timeout: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
-            port: IntOrString::String("metrics".to_owned()),
+            port: IntOrString::String(port.to_owned()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period),

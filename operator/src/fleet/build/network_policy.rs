@@ -10,19 +10,21 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::Settings;
-use crate::{names, relay::ADMIN_PORT};
+use crate::{names, relay, speaker};
 
-pub(super) fn network_policy(relay: &BorderRelay, settings: &Settings) -> NetworkPolicy {
-    let fleet = relay.name_any();
-    let ingress =
-        NetworkPolicyIngressRule { ports: Some(vec![tcp(ADMIN_PORT)]), ..NetworkPolicyIngressRule::default() };
+pub(super) fn network_policy(fleet: &BorderRelay, settings: &Settings) -> NetworkPolicy {
+    let name = fleet.name_any();
+    let speaks = fleet.spec.bgp.is_some();
+    let ports = [Some(relay::ADMIN_PORT), speaks.then_some(speaker::ADMIN_PORT)];
+    let ports = ports.into_iter().flatten().map(tcp).collect();
+    let ingress = NetworkPolicyIngressRule { ports: Some(ports), ..NetworkPolicyIngressRule::default() };
     let api_server = settings.api_server_ports.iter().map(|port| tcp(*port)).collect();
     let egress = NetworkPolicyEgressRule { ports: Some(api_server), ..NetworkPolicyEgressRule::default() };
     NetworkPolicy {
-        metadata: names::owned(names::child(&fleet), relay),
+        metadata: names::owned(names::child(&name), fleet),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
-                match_labels: Some(names::selector(&fleet)),
+                match_labels: Some(names::selector(&name)),
                 ..LabelSelector::default()
             }),
             policy_types: Some(["Ingress", "Egress"].map(str::to_owned).to_vec()),

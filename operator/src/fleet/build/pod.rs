@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crds::{FleetConfig, border_relay::Sysctls, revision};
+use crds::{FleetConfig, border_relay::Sysctls, fleet::BgpConfig, revision};
 use k8s_openapi::{
     api::core::v1::{
         ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, EmptyDirVolumeSource, HostPathVolumeSource,
         KeyToPath, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, ProjectedVolumeSource,
-        SeccompProfile, ServiceAccountTokenProjection, Sysctl, TopologySpreadConstraint, Volume, VolumeProjection,
+        SeccompProfile, SecretVolumeSource, ServiceAccountTokenProjection, Sysctl, TopologySpreadConstraint, Volume,
+        VolumeProjection,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
@@ -22,6 +23,9 @@ const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 /// As large as the last good revision, its successor and the history may get.
 const STATE_SIZE: &str = "64Mi";
 
+/// As large as BIRD's configuration may get with 1,048,576 rules, twice over; it is memory only when it is used.
+const MEMORY_SIZE: &str = "256Mi";
+
 /// How long a token lives: the kubelet renews it. 3,607 seconds is what Kubernetes itself gives pods.
 const TOKEN_SECONDS: i64 = 3607;
 
@@ -33,10 +37,14 @@ pub(super) fn template(fleet: &str, valid: &Valid, settings: &Settings) -> PodTe
     let mut annotations = pod.annotations.clone();
     annotations.insert(NETWORKS.to_owned(), networks(config));
     annotations.insert("kubectl.kubernetes.io/default-container".to_owned(), container::RELAY.to_owned());
+    let main = match &config.bgp {
+        Some(_) => container::speaker(config, settings),
+        None => container::main(config, settings),
+    };
     let spec = PodSpec {
         init_containers: Some(vec![container::relay(valid, settings)]),
-        containers: vec![container::main(config, settings)],
-        volumes: Some(volumes(fleet)),
+        containers: vec![main],
+        volumes: Some(volumes(fleet, config)),
         service_account_name: Some(names::child(fleet)),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
@@ -93,7 +101,44 @@ fn spread(fleet: &str, written: &[TopologySpreadConstraint]) -> Vec<TopologySpre
     written.iter().map(own).collect()
 }
 
-fn volumes(fleet: &str) -> Vec<Volume> {
+fn volumes(fleet: &str, config: &FleetConfig) -> Vec<Volume> {
+    let mut volumes = relay_volumes(fleet);
+    if let Some(bgp) = &config.bgp {
+        volumes.extend(speaker_volumes(fleet, bgp));
+    }
+    volumes
+}
+
+fn speaker_volumes(fleet: &str, bgp: &BgpConfig) -> [Volume; 3] {
+    let memory = |name: &str| Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: Some("Memory".to_owned()),
+            size_limit: Some(Quantity(MEMORY_SIZE.to_owned())),
+        }),
+        ..Volume::default()
+    };
+    let passwords = Volume {
+        name: container::PASSWORDS.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret(fleet, bgp)),
+            default_mode: Some(0o400),
+            // What is not there keeps no pod from starting: the sessions that need it wait, and the speaker says so.
+            optional: Some(true),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    [memory(container::RUN), memory(container::BIRD), passwords]
+}
+
+/// The Secret with the passwords. Where no peer has one, that of the name which the first would best have: it restarts nothing.
+fn secret(fleet: &str, bgp: &BgpConfig) -> String {
+    let named = bgp.peers.iter().find_map(|peer| Some(peer.password.as_ref()?.name.clone()));
+    named.unwrap_or_else(|| format!("{fleet}-bgp"))
+}
+
+fn relay_volumes(fleet: &str) -> Vec<Volume> {
     vec![
         Volume {
             name: container::TUN.to_owned(),

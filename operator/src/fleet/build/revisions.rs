@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{
     BorderRelay,
-    revision::{self, Domain, Object, Revision, drain},
+    revision::{self, Domain, Object, Revision, drain, fleet, fleet::FleetFile},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
@@ -60,13 +60,22 @@ fn forwards_alike(old: &Domain, new: &Domain) -> bool {
     old == *new
 }
 
+/// What lies beside a revision.
+pub(super) struct Beside<'b> {
+    /// The pods that have to leave.
+    pub(super) leaving: &'b BTreeSet<String>,
+    /// The fleet, if it has speakers.
+    pub(super) fleet: Option<&'b FleetFile>,
+}
+
 /// The ConfigMaps to write, in that order: the index last, so that who reads it finds the rest.
-pub(super) fn config_maps(relay: &BorderRelay, held: &Held, leaving: &BTreeSet<String>) -> Vec<ConfigMap> {
+pub(super) fn config_maps(relay: &BorderRelay, held: &Held, beside: &Beside<'_>) -> Vec<ConfigMap> {
     let namespace = relay.namespace().unwrap_or_default();
     let config_map = |(at, object): (usize, &Object)| {
         let mut object = object.clone();
         if at == 0 {
-            object.files.insert(drain::FILE.to_owned(), drain::encode(leaving));
+            object.files.insert(drain::FILE.to_owned(), drain::encode(beside.leaving));
+            object.files.extend(beside.fleet.map(|it| (fleet::FILE.to_owned(), it.encode())));
         }
         let metadata = names::owned(object.name.clone(), relay);
         ConfigMap { metadata, ..object.config_map(&namespace) }
@@ -123,13 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn the_index_comes_last_and_carries_the_drain_list() {
+    fn the_index_comes_last_and_carries_the_drain_list_and_the_fleet() {
         let relay: BorderRelay = crate::fleet::fixtures::relay();
         let held = next(&Current::default(), "default", &[domain("a", 1500)], None).unwrap();
-        let written = config_maps(&relay, &held, &["pod-1".to_owned(), "pod-2".to_owned()].into());
+        let (leaving, fleet) =
+            (["pod-1".to_owned(), "pod-2".to_owned()].into(), FleetFile::new(&relay, BTreeMap::new()));
+        let written = config_maps(&relay, &held, &Beside { leaving: &leaving, fleet: Some(&fleet) });
         let index = written.last().unwrap();
         assert_eq!(index.metadata.name.as_deref(), Some("default-revision"));
-        assert_eq!(index.data.as_ref().unwrap()["drain"], "pod-1\npod-2\n");
+        let data = index.data.as_ref().unwrap();
+        assert_eq!(data["drain"], "pod-1\npod-2\n");
+        assert_eq!(FleetFile::decode(data["fleet.json"].as_bytes()).unwrap(), fleet);
         let read = revision::decode(&Object::files_of(index)).unwrap();
         assert_eq!(read.hash(), held.hash);
     }

@@ -17,7 +17,7 @@ pub(super) fn findings(done: &Done<'_>, relays: &Relays) -> Vec<Finding> {
     let mut findings = vec![
         Finding::is("Accepted", Cause::new("Accepted", "the spec is sound")),
         programmed(done, relays),
-        advertised(done),
+        advertised(done, relays),
         ready(done, relays),
     ];
     findings.extend(conflicted(done));
@@ -68,17 +68,32 @@ fn of(relay: &Relay, trouble: &Cause) -> Cause {
     Cause { reason: trouble.reason.clone(), message: format!("{}: {}", relay.pod, trouble.message) }
 }
 
-/// This version has no speaker: nothing is announced, and it says so.
-fn advertised(done: &Done<'_>) -> Finding {
-    let cause = if done.valid.fleet.bgp.is_some() {
-        let message = "this version has no BGP speaker: spec.bgp is checked and not acted on; routers need static routes \
-            to the relays";
-        Cause::new("SpeakerNotAvailable", message)
-    } else {
+/// Whether every relay announces all that it serves, over all of its sessions.
+fn advertised(done: &Done<'_>, relays: &Relays) -> Finding {
+    let not = |cause| Finding::is_not("Advertised", cause);
+    if done.valid.fleet.bgp.is_none() {
         let message = "spec.bgp is left out: nothing is announced, and routers need static routes to the relays";
-        Cause::new("NotConfigured", message)
-    };
-    Finding::is_not("Advertised", cause)
+        return not(Cause::new("NotConfigured", message));
+    }
+    let (announce, total) = (relays.advertised(), relays.total);
+    if total == 0 {
+        return not(no_relays(done));
+    }
+    let [v4, v6] = ["IPv4", "IPv6"].map(|family| {
+        let of_family = || relays.sessions().filter(|session| session.families.iter().any(|it| it == family));
+        format!("{family} over {}/{} sessions", of_family().filter(|session| session.up).count(), of_family().count())
+    });
+    let count = format!("{announce}/{total} relays announce what they serve, {v4}, {v6}");
+    if announce >= total && relays.sessions().all(|session| session.up) {
+        return Finding::is("Advertised", Cause::new("Advertised", count));
+    }
+    let silent = relays.staying().filter(|relay| !relay.announces || relay.sessions.iter().any(|session| !session.up));
+    let why =
+        silent.filter_map(|relay| Some(of(relay, relay.trouble.as_ref()?))).next().or_else(|| not_there(done, relays));
+    not(match why {
+        Some(Cause { reason, message }) => Cause { reason, message: format!("{count}; {message}") },
+        None => Cause::new("Pending", count),
+    })
 }
 
 fn ready(done: &Done<'_>, relays: &Relays) -> Finding {

@@ -9,6 +9,7 @@ use crate::{
     condition::Cause,
     fleet::found::{Found, Held, RelayPod},
     relay::Revision,
+    speaker::{self, Session},
 };
 
 /// The relays of a fleet.
@@ -35,6 +36,12 @@ pub struct Relay {
     pub revision: Option<Revision>,
     /// What it is up to.
     pub state: RelayState,
+    /// The sessions of its speaker.
+    pub sessions: Vec<Session>,
+    /// Whether routers have been told all that it serves by the current revision.
+    pub announces: bool,
+    /// How many packets it has dropped in the last minute.
+    pub dropped: u64,
     /// What is wrong with it.
     pub trouble: Option<Cause>,
     /// Whether it has ended for good: a pod that only its trouble is left of.
@@ -45,13 +52,14 @@ impl Relays {
     /// Looks at each of the pods.
     #[must_use]
     pub fn look(found: &Found, leaving: &BTreeSet<String>, replicas: usize, held: Option<&Held>) -> Self {
-        let all: Vec<Relay> = found.pods.iter().map(|pod| Relay::look(pod, leaving)).collect();
+        let current = held.map(|held| Revision { sequence: held.revision.sequence, hash: held.hash.clone() });
+        let number = current.as_ref().map_or(0, |current| current.sequence);
+        let all: Vec<Relay> = found.pods.iter().map(|pod| Relay::look(pod, leaving, number)).collect();
         let alive = || all.iter().filter(|relay| !relay.has_ended);
         let stay = alive().filter(|relay| relay.state != RelayState::Draining).count();
         // Who drains because of its node still has a place in the Deployment; who is being deleted has been replaced.
         let deleted = found.pods.iter().filter(|pod| pod.is_leaving() && !pod.has_ended()).count();
         let drained = alive().count() - stay - deleted.min(alive().count() - stay);
-        let current = held.map(|held| Revision { sequence: held.revision.sequence, hash: held.hash.clone() });
         Self { total: stay.max(replicas.saturating_sub(drained)), pods: alive().count(), current, all }
     }
 
@@ -72,6 +80,17 @@ impl Relays {
         self.current.as_ref().map_or(0, |current| self.staying().filter(|it| self.holds(it, current.sequence)).count())
     }
 
+    /// How many of them routers have been told of.
+    #[must_use]
+    pub fn advertised(&self) -> usize {
+        self.staying().filter(|relay| relay.announces).count()
+    }
+
+    /// The sessions of those that are not draining.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.staying().flat_map(|relay| &relay.sessions)
+    }
+
     /// How many of them forward by a revision with at least this number.
     #[must_use]
     pub fn holding(&self, since: u64) -> usize {
@@ -90,8 +109,9 @@ impl Relays {
 }
 
 impl Relay {
-    fn look(found: &RelayPod, leaving: &BTreeSet<String>) -> Self {
-        let said = found.state();
+    fn look(found: &RelayPod, leaving: &BTreeSet<String>, current: u64) -> Self {
+        let (said, spoken) = (found.state(), found.spoken());
+        let knows = |it: &&speaker::State| it.revision.as_ref().is_some_and(|held| held.sequence >= current);
         let drains = found.is_leaving() || leaving.contains(found.name()) || said.is_some_and(|state| state.draining);
         let state = match (drains, found.is_ready()) {
             (true, _) => RelayState::Draining,
@@ -103,6 +123,11 @@ impl Relay {
             node: found.node().map(str::to_owned),
             revision: said.and_then(|state| state.revision.clone()),
             state,
+            sessions: spoken.map(|it| it.sessions.clone()).unwrap_or_default(),
+            announces: spoken
+                .filter(knows)
+                .is_some_and(|it| it.announces() && it.sessions.iter().any(|session| session.up)),
+            dropped: said.map_or(0, |state| state.dropped_last_minute),
             trouble: trouble(found),
             has_ended: found.has_ended(),
         }

@@ -3,9 +3,11 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
 
 use crate::{
+    answer::{Answer, Said},
     condition::Cause,
     fleet::found::RelayPod,
-    relay::{Answer, State},
+    relay::State,
+    speaker,
 };
 
 /// Reasons to wait that are the usual way to start.
@@ -21,7 +23,17 @@ pub(super) fn trouble(found: &RelayPod) -> Option<Cause> {
         let reason = status.reason.as_deref().unwrap_or("Failed");
         return Some(Cause::told(reason, status.message.as_deref().unwrap_or("the pod has ended")));
     }
-    unscheduled(status).or_else(|| waiting(status)).or_else(|| match &found.answer {
+    // Of a relay and its speaker, the speaker's lack is the cause: without routers a relay has nowhere to send to.
+    let lacking = || found.spoken().and_then(|spoken| first(&spoken.obstacles));
+    unscheduled(status)
+        .or_else(|| waiting(status))
+        .or_else(lacking)
+        .or_else(|| relay(found, status))
+        .or_else(|| if found.speaks() { speaker(found, status) } else { None })
+}
+
+fn relay(found: &RelayPod, status: &PodStatus) -> Option<Cause> {
+    match &found.answer {
         Some(Answer::State(state)) => refuses(state).or_else(|| {
             let lacks = lacks(state)?;
             let message = || format!("the relay has not started yet: {}", lacks.message);
@@ -30,7 +42,37 @@ pub(super) fn trouble(found: &RelayPod) -> Option<Cause> {
         Some(Answer::Silence(_)) if !has_started(status) => Some(starting()),
         Some(Answer::Silence(why)) => Some(Cause::new("Unreachable", format!("the relay does not answer: {why}"))),
         None => Some(starting()),
-    })
+    }
+}
+
+fn speaker(found: &RelayPod, status: &PodStatus) -> Option<Cause> {
+    let starting = || Cause::new(STARTING, "the speaker has not started yet");
+    let has_started = status.container_statuses.iter().flatten().all(|container| container.started != Some(false));
+    match &found.speaker {
+        Some(Answer::State(state)) => {
+            let trouble = session_down(state).or_else(|| not_announced(state));
+            if has_started { trouble } else { trouble.map(|_| starting()) }
+        }
+        Some(Answer::Silence(why)) if has_started => {
+            Some(Cause::new("SpeakerUnreachable", format!("the speaker does not answer: {why}")))
+        }
+        Some(Answer::Silence(_)) | None => Some(starting()),
+    }
+}
+
+fn session_down(state: &speaker::State) -> Option<Cause> {
+    let down = state.sessions.iter().find(|session| !session.up)?;
+    let error = down.last_error.as_ref().map(|error| format!(", last error: {error}")).unwrap_or_default();
+    let message = format!("no session with {} ({}): {}{error}", down.peer, down.address, down.state);
+    Some(Cause::new("SessionDown", message))
+}
+
+fn not_announced(state: &speaker::State) -> Option<Cause> {
+    if let Some(first) = state.ready_reasons.first().filter(|_| !state.ready) {
+        return Some(Cause::told(first, &format!("the speaker is not ready: {}", state.ready_reasons.join(", "))));
+    }
+    let message = "routers have not been told all prefixes yet";
+    (!state.announces()).then(|| Cause::new("NotAnnounced", message))
 }
 
 fn starting() -> Cause {
@@ -67,13 +109,16 @@ fn refuses(state: &State) -> Option<Cause> {
 
 /// What the relay lacks, or else why it is not ready.
 fn lacks(state: &State) -> Option<Cause> {
-    if let Some(obstacle) = state.obstacles.first() {
-        let more = state.obstacles.len() - 1;
-        let more = if more > 0 { format!(" (and {more} more at its /state)") } else { String::new() };
-        return Some(Cause::told(&obstacle.reason, &(obstacle.message.clone() + &more)));
-    }
-    let first = state.ready_reasons.first().filter(|_| !state.ready)?;
-    Some(Cause::told(first, &format!("the relay is not ready: {}", state.ready_reasons.join(", "))))
+    first(&state.obstacles).or_else(|| {
+        let first = state.ready_reasons.first().filter(|_| !state.ready)?;
+        Some(Cause::told(first, &format!("the relay is not ready: {}", state.ready_reasons.join(", "))))
+    })
+}
+
+fn first(obstacles: &[Said]) -> Option<Cause> {
+    let (obstacle, more) = obstacles.split_first()?;
+    let more = if more.is_empty() { String::new() } else { format!(" (and {} more at its /state)", more.len()) };
+    Some(Cause::told(&obstacle.reason, &(obstacle.message.clone() + &more)))
 }
 
 #[cfg(test)]
@@ -81,7 +126,7 @@ mod tests {
     use k8s_openapi::api::core::v1::{ContainerState, ContainerStateWaiting, Pod, PodCondition};
 
     use super::*;
-    use crate::{fleet::fixtures::pod, relay::Said};
+    use crate::fleet::fixtures::pod;
 
     fn with(status: PodStatus) -> Cause {
         let mut found = pod("a", None);
