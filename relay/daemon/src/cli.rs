@@ -5,6 +5,7 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     str::FromStr,
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -16,9 +17,6 @@ use crate::host::RouteTable;
 
 /// The IPv4 dummy address, for relays that have no other (RFC 7600 §4.5 D).
 const DUMMY: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
-
-/// The relay's own table where it has sides.
-const OWN_TABLE: u32 = 4646;
 
 /// A MAP-E border relay (RFC 7597) for any Linux box.
 #[derive(Debug, Parser)]
@@ -84,10 +82,19 @@ pub(crate) struct Options {
     )]
     pub(crate) next_hops: Vec<NextHop>,
 
-    /// How long what is removed is still forwarded after its routes say that it leaves
-    #[arg(long, value_name = "SECONDS", env = "CULVERT_DRAIN_SECONDS", default_value_t = 0,
+    /// How long a relay that is asked to leave has its routes announced with GRACEFUL_SHUTDOWN (RFC 8326)
+    ///
+    /// They are withdrawn then, and it forwards on.
+    #[arg(long, value_name = "SECONDS", env = "CULVERT_GRACEFUL_SHUTDOWN_SECONDS", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(..=3600))]
-    pub(crate) drain_seconds: u32,
+    pub(crate) graceful_shutdown_seconds: u32,
+
+    /// How long routers may take to take notice of a withdrawn route
+    ///
+    /// What a change removes is withdrawn at once, and forwarded for both of these times together.
+    #[arg(long, value_name = "SECONDS", env = "CULVERT_WITHDRAW_SECONDS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(..=3600))]
+    pub(crate) withdraw_seconds: u32,
 
     /// Name of the TUN device; it must not exist yet
     #[arg(long, value_name = "NAME", env = "CULVERT_TUN_NAME", default_value = "culvert0", value_parser = interface_name)]
@@ -138,6 +145,11 @@ impl Options {
         self.queues.map_or_else(cpus, usize::from)
     }
 
+    /// How long what is removed is still forwarded.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(u64::from(self.graceful_shutdown_seconds) + u64::from(self.withdraw_seconds))
+    }
+
     /// The address the relay speaks from, where its IPv4 side has this one.
     pub(crate) fn ipv4_source(&self, side: Option<Ipv4Addr>) -> Ipv4Addr {
         self.ipv4_source.or(side).unwrap_or(DUMMY)
@@ -145,7 +157,7 @@ impl Options {
 
     /// The table of its routes.
     pub(crate) fn table(&self) -> RouteTable {
-        let default = if self.sides.is_empty() { RouteTable::Main } else { RouteTable::Own(OWN_TABLE) };
+        let default = if self.sides.is_empty() { RouteTable::Main } else { RouteTable::Own(crds::routes::TABLE) };
         self.route_table.unwrap_or(default)
     }
 
@@ -233,7 +245,7 @@ mod tests {
         assert_eq!(options.tun_name, "culvert0");
         assert_eq!(options.table(), RouteTable::Main);
         assert_eq!(options.ipv4_source(None), Ipv4Addr::new(192, 0, 0, 8));
-        assert_eq!(options.drain_seconds, 0);
+        assert_eq!(options.drain(), Duration::ZERO);
         assert!(options.sides.is_empty() && !options.by_revision());
         assert!((1..=16).contains(&options.queues()));
     }
@@ -267,9 +279,10 @@ mod tests {
     fn a_pods_flags() {
         let line = "--fleet isps/default --watch --revision-dir /etc/culvert/revision --state-dir /var/lib/culvert \
                     --side net1=IPv4 --side net2=IPv6 --next-hop net1=198.51.100.254 --next-hop net2=fe80::1 \
-                    --admin [2001:db8::7]:9108 --drain-seconds 30";
+                    --admin [2001:db8::7]:9108 --graceful-shutdown-seconds 20 --withdraw-seconds 10";
         let options = parse(&line.split_whitespace().collect::<Vec<_>>()).unwrap();
         assert!(options.by_revision() && options.check().is_ok());
+        assert_eq!(options.drain(), Duration::from_secs(30));
         assert_eq!(options.table(), RouteTable::Own(4646));
         let side = Ipv4Addr::new(198, 51, 100, 1);
         assert_eq!(options.ipv4_source(Some(side)), side);

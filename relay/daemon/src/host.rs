@@ -8,6 +8,7 @@ mod routes;
 mod rules;
 mod sides;
 mod sysctl;
+mod tun_routes;
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +25,7 @@ use tokio::sync::{Mutex, mpsc::Receiver};
 use crate::{
     cli::{Family, NextHop, Side},
     failure::{Failure, host},
-    plan::{Plan, Route},
+    plan::Route,
     self_test, tun,
 };
 
@@ -36,8 +37,8 @@ pub(crate) use self::{
     sysctl::{Refused, accept_ra, forwarding_ipv4, forwarding_ipv6, refused, rp_filter_all},
 };
 
-/// The protocol number of everything that a relay installs: for RFC 7597, and free in iproute2's `rt_protos`.
-const PROTOCOL: RouteProtocol = RouteProtocol::Other(97);
+/// The protocol number of everything that a relay installs: free in iproute2's `rt_protos`.
+const PROTOCOL: RouteProtocol = RouteProtocol::Other(crds::routes::PROTOCOL);
 
 /// Where the relay's routes are, and where packets from the TUN look for theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,14 +149,6 @@ impl Host {
         Ok(queue)
     }
 
-    /// The routes of the self-test to the TUN; it has them besides any plan.
-    async fn add_test_routes(&self) -> Result<(), Failure> {
-        if self.test.is_some() {
-            self.set_routes(&self_test::routes(), true).await?;
-        }
-        Ok(())
-    }
-
     /// Whether the rules had to be set.
     async fn install_rules(&self, view: &View) -> Result<bool, Failure> {
         match self.rules(view) {
@@ -261,77 +254,6 @@ impl Host {
             if let Err(error) = addresses::remove(&self.kernel.netlink, self.tun.index, *address).await {
                 tracing::warn!(%address, %error, "address could not be removed from the TUN device");
             }
-        }
-    }
-
-    /// What is in the way of new routes.
-    pub(crate) async fn obstacles(&self, wanted: &[(IpNet, Route)]) -> Result<Vec<String>, Failure> {
-        self.kernel.obstacles(Some(&self.tun), wanted).await
-    }
-
-    /// Leads prefixes to the TUN.
-    pub(crate) async fn add_routes(&self, routes: &[(IpNet, Route)]) -> Result<(), Failure> {
-        self.set_routes(routes, false).await
-    }
-
-    /// Gives routes to the TUN another source, or has them announced or not: there is a route at any time.
-    pub(crate) async fn change_routes(&self, routes: &[(IpNet, Route)], before: &Plan) -> Result<(), Failure> {
-        for (prefix, route) in routes {
-            self.set_routes(&[(*prefix, route.clone())], true).await?;
-            if before.routes.get(prefix).is_some_and(|old| old.announced != route.announced) {
-                self.remove_route(*prefix, !route.announced).await;
-            }
-        }
-        Ok(())
-    }
-
-    async fn set_routes(&self, routes: &[(IpNet, Route)], replace: bool) -> Result<(), Failure> {
-        for (prefix, route) in routes {
-            let set = routes::add(&self.kernel.netlink, &self.tun, self.kernel.table, *prefix, route, replace).await;
-            set.map_err(|error| host(format_args!("route {prefix} dev {} cannot be set", self.tun.name), error))?;
-        }
-        Ok(())
-    }
-
-    /// Puts back what somebody else removed, as restarting network managers do, and says what it was.
-    ///
-    /// # Errors
-    /// If it cannot be put back: no traffic comes then.
-    pub(crate) async fn restore(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
-        let mut restored = Vec::new();
-        if self.install_rules(&self.look().await?).await? {
-            restored.push("policy rules".to_owned());
-        }
-        let installed = routes::installed(&self.kernel.strict, &self.tun, self.kernel.table).await;
-        let installed = installed.map_err(|error| host("routes cannot be listed", error))?;
-        let missing = plan.routes.iter().filter(|(prefix, route)| !installed.contains(&(**prefix, route.announced)));
-        let missing: Vec<_> = missing.map(|(prefix, route)| (*prefix, route.clone())).collect();
-        if !missing.is_empty() {
-            self.add_addresses(&plan.addresses.iter().copied().collect::<Vec<_>>()).await?;
-            self.add_routes(&missing).await?;
-            restored.extend(missing.iter().map(|(prefix, _)| format!("route {prefix}")));
-        }
-        let test = self_test::routes().into_iter().any(|(prefix, _)| !installed.contains(&(prefix, false)));
-        if self.test.is_some() && test {
-            self.add_test_routes().await?;
-            restored.push("routes of the self-test".to_owned());
-        }
-        Ok(restored)
-    }
-
-    /// Withdraws routes of `plan` to the TUN; one that is gone already is fine.
-    pub(crate) async fn remove_routes(&self, prefixes: impl IntoIterator<Item = IpNet>, plan: &Plan) {
-        for prefix in prefixes {
-            if let Some(route) = plan.routes.get(&prefix) {
-                self.remove_route(prefix, route.announced).await;
-            }
-        }
-    }
-
-    async fn remove_route(&self, prefix: IpNet, announced: bool) {
-        let removed = routes::remove(&self.kernel.netlink, &self.tun, self.kernel.table, prefix, announced).await;
-        if let Err(error) = removed {
-            tracing::warn!(%prefix, %error, "route could not be withdrawn");
         }
     }
 

@@ -2,7 +2,10 @@
 
 mod instruments;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use engine::DomainCount;
 use jiff::Timestamp;
@@ -12,6 +15,7 @@ use prometheus::{Registry, TextEncoder};
 
 use crate::{
     host::{self, HopView, LinkDrops, Refused},
+    plan::Announcement,
     revision::api::Away,
     shared::{Config, SelfTest, Shared},
     workers::Reading,
@@ -33,7 +37,10 @@ pub(crate) struct Metrics {
 /// One look at everything that is counted: all series of one answer are of the same moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sample {
-    pub(crate) ready: bool,
+    /// Why it is not ready.
+    pub(crate) reasons: Vec<&'static str>,
+    pub(crate) announcement: Announcement,
+    pub(crate) withdrawals: BTreeMap<&'static str, u64>,
     pub(crate) fleet: Option<String>,
     pub(crate) domains: Vec<DomainCount>,
     pub(crate) workers: Vec<Reading>,
@@ -61,7 +68,9 @@ impl Sample {
         let contact = &shared.contact;
         let asked = contact.has_spoken() || contact.away().is_some();
         Self {
-            ready: reasons.is_empty(),
+            reasons,
+            announcement: status.announcement,
+            withdrawals: status.withdrawals,
             fleet: shared.identity.fleet.clone(),
             hops: status.hops,
             self_test: status.readiness.self_test,
@@ -168,7 +177,7 @@ mod tests {
         for metric in ["forwarded_packets", "dropped_packets", "tun_write_errors", "interface_dropped_packets"] {
             assert!(!text.contains(metric), "{metric}");
         }
-        assert_eq!(lines(&text, "culvert_ready"), ["culvert_ready 0"]);
+        assert_eq!(lines(&text, "culvert_announcing"), ["culvert_announcing 0"]);
     }
 
     #[test]

@@ -24,8 +24,30 @@ pub(crate) struct Route {
     pub(crate) domain: DomainName,
     /// What the kernel's own ICMP errors to these CEs come from; only IPv4.
     pub(crate) source: Option<Ipv4Addr>,
-    /// Whether whoever announces routes may announce it. One that is not is forwarded by all the same.
-    pub(crate) announced: bool,
+    pub(crate) announcement: Announcement,
+}
+
+/// What a route says to whoever announces routes; the later, the less. By all of them packets are forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Announcement {
+    /// To be announced.
+    Full,
+    /// To be announced with GRACEFUL_SHUTDOWN (RFC 8326).
+    Leaving,
+    /// Not to be announced.
+    #[default]
+    Local,
+}
+
+impl Announcement {
+    /// How /state names it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Full => "Full",
+            Self::Leaving => "Leaving",
+            Self::Local => "Local",
+        }
+    }
 }
 
 /// What lies between two plans. Routes that stay the same are in neither.
@@ -35,8 +57,10 @@ pub(crate) struct Change {
     pub(crate) old_addresses: Vec<Ipv4Addr>,
     /// Prefixes that no route led here before.
     pub(crate) new_routes: Vec<(IpNet, Route)>,
-    /// Routes that stay, with another source, or announced when they were not or the other way round.
-    pub(crate) changed_routes: Vec<(IpNet, Route)>,
+    /// Routes that stay, and are announced less than before.
+    pub(crate) quieter_routes: Vec<(IpNet, Route)>,
+    /// Routes that stay, and are announced more than before, or have another source.
+    pub(crate) louder_routes: Vec<(IpNet, Route)>,
     pub(crate) old_routes: Vec<IpNet>,
 }
 
@@ -65,14 +89,14 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Adds what leaves: routes that announce nothing, where none is wanted.
+    /// Adds what leaves: routes that are not announced, where none is wanted.
     pub(crate) fn with_leaving<'c>(
         mut self,
         leaving: impl Iterator<Item = &'c DomainConfig>,
         ipv4_source: Ipv4Addr,
     ) -> Self {
         for config in leaving.filter(|config| config.options.advertise.auto_route == Toggle::Enabled) {
-            let route = |source| Route { domain: config.name.clone(), source, announced: false };
+            let route = |source| Route { domain: config.name.clone(), source, announcement: Announcement::Local };
             let br_address = Ipv6Net::from(config.softwire_address);
             self.routes.entry(br_address.into()).or_insert_with(|| route(None));
             for rule in &config.rules {
@@ -82,9 +106,9 @@ impl Plan {
         self
     }
 
-    /// The same, with nothing announced.
-    pub(crate) fn silent(mut self) -> Self {
-        self.routes.values_mut().for_each(|route| route.announced = false);
+    /// The same, with no route announced more than this.
+    pub(crate) fn at_most(mut self, limit: Announcement) -> Self {
+        self.routes.values_mut().for_each(|route| route.announcement = route.announcement.max(limit));
         self
     }
 
@@ -95,7 +119,7 @@ impl Plan {
     }
 
     fn add_routes(&mut self, domain: &Domain, source: Ipv4Addr) {
-        let route = |source| Route { domain: domain.name().clone(), source, announced: true };
+        let route = |source| Route { domain: domain.name().clone(), source, announcement: Announcement::Full };
         let br_address = Ipv6Net::from(domain.softwire_address());
         self.routes.entry(br_address.into()).or_insert_with(|| route(None));
         for rule in domain.rules() {
@@ -105,19 +129,24 @@ impl Plan {
 
     /// What has to change for `self` to become `wanted`.
     pub(crate) fn change_to(&self, wanted: &Self) -> Change {
-        let same = |(prefix, route): &(&IpNet, &Route)| {
-            let kept = |old: &Route| (old.source, old.announced) == (route.source, route.announced);
-            self.routes.get(*prefix).is_none_or(kept)
-        };
-        let owned = |(prefix, route): (&IpNet, &Route)| (*prefix, route.clone());
-        let (kept, changed): (Vec<_>, Vec<_>) = wanted.routes.iter().partition(same);
-        Change {
+        let mut change = Change {
             new_addresses: wanted.addresses.difference(&self.addresses).copied().collect(),
             old_addresses: self.addresses.difference(&wanted.addresses).copied().collect(),
-            new_routes: kept.into_iter().filter(|(prefix, _)| !self.routes.contains_key(prefix)).map(owned).collect(),
-            changed_routes: changed.into_iter().map(owned).collect(),
             old_routes: self.routes.keys().filter(|prefix| !wanted.routes.contains_key(prefix)).copied().collect(),
+            ..Change::default()
+        };
+        for (prefix, route) in &wanted.routes {
+            let list = match self.routes.get(prefix) {
+                None => &mut change.new_routes,
+                Some(old) if old.announcement < route.announcement => &mut change.quieter_routes,
+                Some(old) if (old.announcement, old.source) != (route.announcement, route.source) => {
+                    &mut change.louder_routes
+                }
+                Some(_) => continue,
+            };
+            list.push((*prefix, route.clone()));
         }
+        change
     }
 }
 
@@ -220,9 +249,21 @@ mod tests {
         let after = plan(&[stays]).with_leaving([leaves].iter(), SOURCE);
         assert_eq!(prefixes(&after), prefixes(&before));
         let change = before.change_to(&after);
-        let changed: Vec<_> = change.changed_routes.iter().map(|(prefix, route)| (*prefix, route.announced)).collect();
-        assert_eq!(changed, [(net("67.91.206.0/24"), false), (net("3001:db8::2/128"), false)]);
-        assert!(after.silent().routes.values().all(|route| !route.announced));
+        let quieter: Vec<_> = change.quieter_routes.iter().map(|(prefix, _)| *prefix).collect();
+        assert_eq!(quieter, [net("67.91.206.0/24"), net("3001:db8::2/128")]);
+        assert!(change.louder_routes.is_empty());
+        let again = after.change_to(&before);
+        assert_eq!((again.quieter_routes.len(), again.louder_routes.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_relay_that_leaves_announces_no_route_more_than_it_did() {
+        let (stays, leaves) =
+            (domain("a", "3001:db8::1", &["67.91.205.0/24"]), domain("bb", "3001:db8::2", &["67.91.206.0/24"]));
+        let plan = plan(&[stays]).with_leaving([leaves].iter(), SOURCE).at_most(Announcement::Leaving);
+        let of = |prefix| plan.routes[&net(prefix)].announcement;
+        assert_eq!([of("67.91.205.0/24"), of("3001:db8::1/128")], [Announcement::Leaving; 2]);
+        assert_eq!([of("67.91.206.0/24"), of("3001:db8::2/128")], [Announcement::Local; 2]);
     }
 
     #[test]
@@ -233,11 +274,11 @@ mod tests {
         let change = before.change_to(&after);
         assert_eq!(change.new_routes.iter().map(|(prefix, _)| *prefix).collect::<Vec<_>>(), [net("67.91.207.0/24")]);
         assert_eq!(change.old_routes, [net("67.91.206.0/24")]);
-        assert!(change.changed_routes.is_empty());
+        assert!(change.quieter_routes.is_empty() && change.louder_routes.is_empty());
 
         later.options.icmp.ipv4_source = Some("198.51.100.1".parse().unwrap());
         let change = after.change_to(&plan(&[later]));
-        assert_eq!(change.changed_routes.len(), 2);
+        assert_eq!(change.louder_routes.len(), 2);
         assert!(change.new_routes.is_empty() && change.old_routes.is_empty());
         assert_eq!(change.new_addresses.len(), 1);
         assert_eq!(after.change_to(&after), Change::default());

@@ -1,5 +1,6 @@
 //! From a fleet to traffic, and from one fleet to the next without losing a packet.
 
+mod gate;
 mod revisions;
 mod target;
 
@@ -17,8 +18,8 @@ use tokio::{
     time::sleep,
 };
 
-use self::revisions::Revisions;
 pub(crate) use self::target::Target;
+use self::{gate::Gate, revisions::Revisions};
 use crate::{
     cli::{Family, Options},
     config,
@@ -49,7 +50,7 @@ pub(crate) struct Relay {
     /// What it forwards besides, for a while.
     leaving: Leaving,
     /// Whether routes are announced.
-    announces: bool,
+    gate: Gate,
     /// What is on the box now.
     plan: Plan,
     revisions: Revisions,
@@ -116,7 +117,7 @@ impl Relay {
             tokio::spawn(self_test::run(device, Arc::clone(&shared), ended.clone()));
         }
         // Without sides nobody asks whether it would forward: it says so at once.
-        let announces = options.sides.is_empty();
+        let gate = if options.sides.is_empty() { Gate::Open } else { Gate::Closed };
         let revisions = Revisions::new(&options, &shared);
         let (target, leaving, plan) = (Target::default(), Leaving::default(), Plan::default());
         Ok(Self {
@@ -128,7 +129,7 @@ impl Relay {
             source,
             target,
             leaving,
-            announces,
+            gate,
             plan,
             revisions,
             told: Vec::new(),
@@ -266,29 +267,33 @@ impl Relay {
         if self.options.sides.is_empty() {
             return;
         }
-        let reasons = self.shared.reasons();
-        let announces = reasons.is_empty();
-        if announces == self.announces {
+        let (faults, draining) = self.shared.faults();
+        let notice = Duration::from_secs(self.options.graceful_shutdown_seconds.into());
+        let next = self.gate.next(faults.is_empty(), draining, notice, Instant::now());
+        if next == self.gate {
             return;
         }
-        self.announces = announces;
-        if announces {
-            tracing::info!("ready: the routes are announced");
-        } else {
-            tracing::warn!(?reasons, "not ready: the routes are no longer announced");
+        self.gate = next;
+        match next {
+            Gate::Open => tracing::info!("ready: the routes are announced"),
+            Gate::Leaving { .. } => tracing::info!("draining: the routes are announced with GRACEFUL_SHUTDOWN"),
+            Gate::Closed if faults.is_empty() => tracing::info!("draining: the routes are no longer announced"),
+            Gate::Closed => tracing::warn!(reasons = ?faults, "not ready: the routes are no longer announced"),
         }
         if let Err(errors) = self.apply_again(false).await {
             tracing::error!("the routes cannot be changed: {}", errors.join("; "));
         }
+        self.shared.update(|status| status.gate(next.announcement(), &faults));
     }
 
-    /// When something that leaves has had its time, next.
-    pub(crate) fn next_departure(&self) -> Option<Instant> {
-        self.leaving.next(Instant::now())
+    /// When something has had its time, next.
+    pub(crate) fn next_step(&self) -> Option<Instant> {
+        [self.leaving.next(Instant::now()), self.gate.until()].into_iter().flatten().min()
     }
 
-    /// Stops forwarding what has had its time.
-    pub(crate) async fn depart(&mut self) {
+    /// Does what is due: stops announcing, or forwarding, what has had its time.
+    pub(crate) async fn step(&mut self) {
+        self.gate().await;
         let tables = self.leaving.forget(Instant::now());
         if let Err(errors) = self.apply_again(tables).await {
             tracing::error!("what was removed cannot be withdrawn: {}", errors.join("; "));
@@ -329,12 +334,7 @@ impl Relay {
     async fn take(&mut self, next: Target) -> Result<(), Vec<String>> {
         let now = Instant::now();
         let mut leaving = self.leaving.clone();
-        leaving.depart(
-            &self.target.configs,
-            &next.configs,
-            now,
-            Duration::from_secs(self.options.drain_seconds.into()),
-        );
+        leaving.depart(&self.target.configs, &next.configs, now, self.options.drain());
         let plan = self.plan_for(&next, &leaving, now)?;
         let lines = |failure: Failure| failure.lines().to_vec();
         let obstacles = self.host.obstacles(&self.plan.change_to(&plan).new_routes).await.map_err(lines)?;
@@ -356,7 +356,7 @@ impl Relay {
     fn plan_for(&self, target: &Target, leaving: &Leaving, now: Instant) -> Result<Plan, Vec<String>> {
         let plan = Plan::new(&target.fleet, self.source).map_err(|error| vec![error])?;
         let plan = plan.with_leaving(leaving.routed(now), self.source);
-        let plan = if self.announces { plan } else { plan.silent() };
+        let plan = plan.at_most(self.gate.announcement());
         let on_sides = !self.options.sides.is_empty();
         Ok(if on_sides { plan.without_addresses(&self.host.addresses_of_others(&self.view)) } else { plan })
     }
@@ -367,16 +367,14 @@ impl Relay {
         let lines = |failure: Failure| failure.lines().to_vec();
         let change = self.plan.change_to(&plan);
         self.host.add_addresses(&change.new_addresses).await.map_err(lines)?;
-        let (announced, silent): (Vec<_>, Vec<_>) =
-            change.changed_routes.into_iter().partition(|(_, route)| route.announced);
         let before = std::mem::replace(&mut self.plan, plan);
-        self.host.change_routes(&silent, &before).await.map_err(lines)?;
+        self.host.change_routes(&change.quieter_routes, &before).await.map_err(lines)?;
         self.host.remove_routes(change.old_routes, &before).await;
         if tables {
             block_in_place(|| self.swap());
         }
         self.host.add_routes(&change.new_routes).await.map_err(lines)?;
-        self.host.change_routes(&announced, &before).await.map_err(lines)?;
+        self.host.change_routes(&change.louder_routes, &before).await.map_err(lines)?;
         self.host.remove_addresses(&change.old_addresses).await;
         let leaving = !self.leaving.is_empty();
         self.shared.update(|status| (status.config.routes, status.leaving) = (self.plan.routes.len(), leaving));
@@ -412,6 +410,7 @@ impl Relay {
                 ipv4_source: self.source,
             });
             status.readiness.routes = true;
+            status.announcement = self.gate.announcement();
         });
         let tun = self.host.tun();
         tracing::info!(

@@ -133,7 +133,7 @@ async fn serve(
     let (mut look, mut keep) = (every(LOOK), every(KEEP));
     let mut changes = relay.changes();
     loop {
-        let departure = relay.next_departure();
+        let step = relay.next_step();
         select! {
             signal = signals.next() => match signal {
                 Asked::Reload => relay.reload().await,
@@ -150,7 +150,7 @@ async fn serve(
                 relay.stop().await;
                 return Err(Failure::Broken(why.unwrap_or_default()));
             }
-            () = until(departure) => relay.depart().await,
+            () = until(step) => relay.step().await,
             Ok(()) = changes.changed() => relay.gate().await,
             _ = look.tick() => {
                 shared.expire_fragments();

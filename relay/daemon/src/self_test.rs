@@ -33,7 +33,10 @@ use tokio::{
 };
 
 pub(crate) use self::round::{Notes, Round};
-use crate::{plan::Route, shared::Shared};
+use crate::{
+    plan::{Announcement, Route},
+    shared::Shared,
+};
 
 /// The customer's address, out of those that RFC 6890 keeps for protocols; the Internet never sees it.
 pub(crate) const CUSTOMER: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 12);
@@ -61,7 +64,7 @@ pub(crate) fn device(tun: &str) -> String {
 
 /// What leads from the device to the TUN.
 pub(crate) fn routes() -> [(IpNet, Route); 2] {
-    let route = || Route { domain: name(), source: None, announced: false };
+    let route = || Route { domain: name(), source: None, announcement: Announcement::Local };
     [(Ipv4Net::from(CUSTOMER).into(), route()), (Ipv6Net::from(BR).into(), route())]
 }
 

@@ -1,7 +1,7 @@
 //! What the threads and the HTTP server share, and what of it they may look at.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     hash::{BuildHasher, RandomState},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,10 +16,12 @@ use tokio::sync::watch;
 
 mod readiness;
 
+use self::readiness::DRAINING;
 pub(crate) use self::readiness::{Readiness, SelfTest};
 use crate::{
     host::{HopView, RouteTable, Tun},
     obstacles::Obstacle,
+    plan::Announcement,
     revision::{
         Source,
         api::Contact,
@@ -67,6 +69,10 @@ pub(crate) struct Status {
     /// Workers that hang, by number.
     pub(crate) hung: Vec<usize>,
     pub(crate) readiness: Readiness,
+    /// How the routes are announced at most.
+    pub(crate) announcement: Announcement,
+    /// How often they were withdrawn, by the first reason.
+    pub(crate) withdrawals: BTreeMap<&'static str, u64>,
     /// Why the newest revision is not in use.
     pub(crate) refusal: Option<Refusal>,
     pub(crate) obstacles: Vec<Obstacle>,
@@ -85,6 +91,7 @@ pub(crate) struct Status {
 struct Reported {
     revision: Option<(Option<u64>, String, Source)>,
     reasons: Vec<&'static str>,
+    announcement: Announcement,
     refusal: Option<Refusal>,
     obstacles: Vec<Obstacle>,
 }
@@ -162,6 +169,12 @@ impl Shared {
         (status, reasons)
     }
 
+    /// What keeps it from forwarding, and whether it is asked to leave.
+    pub(crate) fn faults(&self) -> (Vec<&'static str>, bool) {
+        let status = self.lock();
+        (status.readiness.faults(Instant::now()), status.readiness.draining)
+    }
+
     /// Why it is not ready; empty if it is.
     pub(crate) fn reasons(&self) -> Vec<&'static str> {
         self.lock().readiness.reasons(Instant::now())
@@ -216,6 +229,7 @@ impl Reported {
         Self {
             revision: source.map(|source| (*sequence, hash.clone(), source)),
             reasons: status.readiness.reasons(Instant::now()),
+            announcement: status.announcement,
             refusal: status.refusal.clone(),
             obstacles: status.obstacles.clone(),
         }
@@ -223,6 +237,14 @@ impl Reported {
 }
 
 impl Status {
+    /// The gate has moved; `faults` are why, if they are.
+    pub(crate) fn gate(&mut self, announcement: Announcement, faults: &[&'static str]) {
+        self.announcement = announcement;
+        if announcement == Announcement::Local {
+            *self.withdrawals.entry(faults.first().unwrap_or(&DRAINING)).or_default() += 1;
+        }
+    }
+
     /// Another one is in use.
     pub(crate) fn remember(&mut self, activation: Activation) {
         self.history.push_back(activation);

@@ -36,6 +36,8 @@ pub(crate) struct State {
     /// What is missing, and what to do about it.
     obstacles: Vec<ReasonState>,
     draining: bool,
+    /// How the routes are announced: `Full`, `Leaving` (with GRACEFUL_SHUTDOWN), `Local` (not at all).
+    announcement: &'static str,
     /// Something that was removed is still forwarded.
     leaving: bool,
     next_hops: Vec<NextHopState>,
@@ -204,6 +206,7 @@ impl State {
             api_away: shared.contact.away().map(AwayState::from),
             obstacles: status.obstacles.iter().map(|it| ReasonState::new(it.reason, &it.message)).collect(),
             draining: status.readiness.draining,
+            announcement: status.announcement.word(),
             leaving: status.leaving,
             next_hops: status.hops.iter().map(NextHopState::from).collect(),
             self_test: status.readiness.self_test.as_ref().map(SelfTestState::of),

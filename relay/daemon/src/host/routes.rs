@@ -12,13 +12,15 @@ use rtnetlink::{
     packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType},
 };
 
+use crds::routes;
+
 use super::{PROTOCOL, RouteTable, Tun, netlink::Error};
-use crate::plan::Route;
+use crate::plan::{Announcement, Route};
 
 const LOCAL: u32 = 255;
 
-/// The metric of routes that are not announced: they carry traffic on. All others have the kernel's own default.
-const SILENT: u32 = 7597;
+/// What the kernel makes of an IPv6 route without a metric (`IP6_RT_PRIO_USER`).
+const IPV6_DEFAULT: u32 = 1024;
 
 /// Adds a route, or replaces the source of one that is there.
 pub(super) async fn add(
@@ -29,31 +31,49 @@ pub(super) async fn add(
     route: &Route,
     replace: bool,
 ) -> Result<(), Error> {
-    let request = netlink.route().add(message(tun, table, prefix, route.source, route.announced));
+    let request = netlink.route().add(message(tun, table, prefix, route.source, route.announcement));
     let request = if replace { request.replace() } else { request };
     Ok(request.execute().await?)
 }
 
-/// Removes a route that is announced, or one that is not, if it is there.
+/// Removes a route that is announced so, if it is there.
 pub(super) async fn remove(
     netlink: &Handle,
     tun: &Tun,
     table: RouteTable,
     prefix: IpNet,
-    announced: bool,
+    announcement: Announcement,
 ) -> Result<(), Error> {
-    match netlink.route().del(message(tun, table, prefix, None, announced)).execute().await.map_err(Error::from) {
+    match netlink.route().del(message(tun, table, prefix, None, announcement)).execute().await.map_err(Error::from) {
         Err(error) if error.is(libc::ESRCH) => Ok(()),
         result => result,
     }
 }
 
-fn message(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>, announced: bool) -> RouteMessage {
+fn message(
+    tun: &Tun,
+    table: RouteTable,
+    prefix: IpNet,
+    source: Option<Ipv4Addr>,
+    announcement: Announcement,
+) -> RouteMessage {
     let mut message = message_of(tun, table, prefix, source);
-    if !announced {
-        message.attributes.push(RouteAttribute::Priority(SILENT));
-    }
+    let metric = match (announcement, prefix) {
+        (Announcement::Full, IpNet::V4(_)) => None,
+        (Announcement::Full, IpNet::V6(_)) => Some(IPV6_DEFAULT),
+        (Announcement::Leaving, _) => Some(routes::LEAVING),
+        (Announcement::Local, _) => Some(routes::LOCAL),
+    };
+    message.attributes.extend(metric.map(RouteAttribute::Priority));
     message
+}
+
+fn announcement(metric: Option<u32>) -> Announcement {
+    match metric {
+        Some(routes::LEAVING) => Announcement::Leaving,
+        Some(routes::LOCAL) => Announcement::Local,
+        _ => Announcement::Full,
+    }
 }
 
 fn message_of(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Addr>) -> RouteMessage {
@@ -74,9 +94,13 @@ fn message_of(tun: &Tun, table: RouteTable, prefix: IpNet, source: Option<Ipv4Ad
     }
 }
 
-/// The prefixes that lead to the TUN by a route of ours, and whether that is announced; `strict` is a socket that only
-/// dumps what is asked for.
-pub(super) async fn installed(strict: &Handle, tun: &Tun, table: RouteTable) -> Result<BTreeSet<(IpNet, bool)>, Error> {
+/// The prefixes that lead to the TUN by a route of ours, and how that is announced; `strict` is a socket that only dumps
+/// what is asked for.
+pub(super) async fn installed(
+    strict: &Handle,
+    tun: &Tun,
+    table: RouteTable,
+) -> Result<BTreeSet<(IpNet, Announcement)>, Error> {
     let v4 = RouteMessageBuilder::<Ipv4Addr>::new().output_interface(tun.index).protocol(PROTOCOL);
     let v6 = RouteMessageBuilder::<Ipv6Addr>::new().output_interface(tun.index).protocol(PROTOCOL);
     let number = table.number();
@@ -84,7 +108,7 @@ pub(super) async fn installed(strict: &Handle, tun: &Tun, table: RouteTable) -> 
     for query in [v4.table_id(number).build(), v6.table_id(number).build()] {
         match strict.route().get(query).execute().try_collect::<Vec<_>>().await.map_err(Error::from) {
             Ok(routes) => prefixes
-                .extend(routes.iter().map(Existing::read).map(|route| (route.prefix, route.metric != Some(SILENT)))),
+                .extend(routes.iter().map(Existing::read).map(|route| (route.prefix, announcement(route.metric)))),
             // A table without any route is none.
             Err(error) if error.is(libc::ENOENT) => {}
             Err(error) => return Err(error),

@@ -9,7 +9,7 @@ use engine::{Count, DomainCount, Kept};
 use opentelemetry::{KeyValue, metrics::Meter};
 
 use super::Sample;
-use crate::{host::Refused, self_test::Way};
+use crate::{host::Refused, plan::Announcement, self_test::Way};
 
 /// Takes one series: its value and its labels.
 type Series<'s> = &'s mut dyn FnMut(u64, &[KeyValue]);
@@ -46,7 +46,7 @@ pub(super) fn register(meter: &Meter, sample: &Shared) {
 }
 
 /// Their names end in `_total` once exported.
-const COUNTERS: [(&str, &str, Read); 15] = [
+const COUNTERS: [(&str, &str, Read); 16] = [
     ("culvert_forwarded_packets", "Packets that crossed the relay", |s, add| forwarded(s, packets, add)),
     ("culvert_forwarded_bytes", "Bytes of those packets, as they came in", |s, add| forwarded(s, bytes, add)),
     ("culvert_dropped_packets", "Packets that went no further, by reason", |s, add| dropped(s, packets, add)),
@@ -60,12 +60,15 @@ const COUNTERS: [(&str, &str, Read); 15] = [
     ("culvert_interface_dropped_packets", "Packets that the kernel dropped at other interfaces", interface_drops),
     ("culvert_refused_packets", "Packets that the kernel's routing refused in this network namespace", refused),
     ("culvert_worker_batches", "Batches of packets, by queue", |s, add| by_queue(s, |w| w.batches, add)),
+    ("culvert_withdrawals", "How often the routes were withdrawn, by the first reason", withdrawals),
     ("culvert_config_reloads", "Changes of the manifests that were taken", |s, add| add(s.config.reloads, &[])),
     ("culvert_config_reload_failures", "Changes of the manifests that were refused", reload_failures),
 ];
 
-const GAUGES: [(&str, &str, Read); 19] = [
-    ("culvert_ready", "1 while a packet would be forwarded", |s, add| add(s.ready.into(), &[])),
+const GAUGES: [(&str, &str, Read); 21] = [
+    ("culvert_ready", "1 while a packet would be forwarded", |s, add| add(s.reasons.is_empty().into(), &[])),
+    ("culvert_not_ready", "1 for each reason why one would not", not_ready),
+    ("culvert_announcing", "1 while the routes are announced, with GRACEFUL_SHUTDOWN too", announcing),
     ("culvert_build_info", "Always 1; which build this is", build_info),
     ("culvert_config_info", "Always 1; which manifests are in use", config_info),
     ("culvert_config_last_reload_successful", "0 if the manifests on disk are not those in use", last_successful),
@@ -216,6 +219,22 @@ fn revision_refused(sample: &Sample, add: Series<'_>) {
 fn api_away(sample: &Sample, add: Series<'_>) {
     if let Some(seconds) = sample.api_away {
         add(seconds, &[]);
+    }
+}
+
+fn not_ready(sample: &Sample, add: Series<'_>) {
+    for reason in &sample.reasons {
+        add(1, &[KeyValue::new("reason", *reason)]);
+    }
+}
+
+fn announcing(sample: &Sample, add: Series<'_>) {
+    add((sample.announcement != Announcement::Local).into(), &[]);
+}
+
+fn withdrawals(sample: &Sample, add: Series<'_>) {
+    for (reason, count) in &sample.withdrawals {
+        add(*count, &[KeyValue::new("reason", *reason)]);
     }
 }
 

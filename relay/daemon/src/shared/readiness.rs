@@ -10,6 +10,9 @@ use crate::{
 /// How old a passed self-test may be.
 const FRESH: Duration = Duration::from_secs(4);
 
+/// Why a pod that has to leave is not ready.
+pub(super) const DRAINING: &str = "Draining";
+
 /// Everything that has to be so. What there is no need for (a relay without sides has no next hops) is not asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Readiness {
@@ -29,12 +32,17 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
+    /// What keeps a packet from being forwarded: a pod that is asked to leave forwards on.
+    pub(crate) fn faults(&self, now: Instant) -> Vec<&'static str> {
+        self.reasons(now).into_iter().filter(|word| *word != DRAINING).collect()
+    }
+
     /// A word for each thing that is not so.
     pub(crate) fn reasons(&self, now: Instant) -> Vec<&'static str> {
         let failing = |way| self.self_test.as_ref().is_some_and(|test| !test.passes(way, now));
         [
             (self.ending, "Ending"),
-            (self.draining, "Draining"),
+            (self.draining, DRAINING),
             (!self.loaded, "NoRevision"),
             (!self.routes, "RoutesMissing"),
             (self.down.contains(&Family::Ipv4), "IPv4SideDown"),
@@ -102,6 +110,7 @@ mod tests {
         assert_eq!(nothing.reasons(now), ["NoRevision", "RoutesMissing", "IPv6SideDown", "IPv4RouteMissing"]);
         let draining = Readiness { draining: true, ..sound.clone() };
         assert_eq!(draining.reasons(now), ["Draining"]);
+        assert!(draining.faults(now).is_empty());
         let untested = Readiness { self_test: Some(SelfTest::new(2)), ..sound };
         assert_eq!(untested.reasons(now), ["SelfTestToCE", "SelfTestFromCE"]);
     }

@@ -10,3 +10,4 @@ mod reload;
 mod revisions;
 mod run;
 mod sides;
+mod traffic;

@@ -1,22 +1,20 @@
 //! Revisions: which one is taken, what is kept, and that no change loses a packet.
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::Ipv6Addr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread::{self, sleep},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crds::revision::Files;
-use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
 use crate::{
     node::{BR, Relay},
-    pod::{CUSTOMER, OTHER, PORT, Pod, RULE, domain, files, files_with_drain, history, isp_a, revision},
+    pod::{OTHER, Pod, RULE, domain, files, files_with_drain, history, isp_a, revision},
+    traffic::during,
 };
 
 fn sequence(relay: &Relay<'_>) -> u64 {
@@ -147,21 +145,54 @@ fn a_state_directory_that_cannot_be_used_is_an_obstacle_and_no_more() {
     assert!(pod.crosses());
 }
 
+/// The metrics of the routes to the TUN, of both families, as the kernel has them.
+fn metrics(pod: &Pod) -> BTreeSet<String> {
+    let routes = [routes(pod), pod.pod.ip(&format!("-6 route show {BR} table 4646"))].concat();
+    let metric = |line: &str| Some(line.split_once("metric ")?.1.split(' ').next()?.to_owned());
+    let to_tun = routes.lines().filter(|line| line.contains("dev culvert0"));
+    to_tun.map(|line| metric(line).unwrap_or_default()).collect()
+}
+
+fn set(metrics: &[&str]) -> BTreeSet<String> {
+    metrics.iter().map(|metric| (*metric).to_owned()).collect()
+}
+
 #[test]
-fn a_pod_on_the_drain_list_is_not_ready_and_forwards_on() {
+fn a_pod_on_the_drain_list_says_so_then_withdraws_and_forwards_on() {
     let pod = Pod::new();
-    let relay = pod.relay(&[]);
+    let relay = pod.relay(&["--graceful-shutdown-seconds", "2"]);
+    let announcement = |relay: &Relay<'_>| relay.state()["announcement"].as_str().unwrap().to_owned();
+    relay.until("announced", |relay| announcement(relay) == "Full");
+    assert_eq!(metrics(&pod), set(&["", "1024"]));
     let now = revision(1, &[isp_a()]);
-    pod.mount_files(&files_with_drain(&now, &["default-0", "other"]));
-    relay.until("draining", |relay| relay.state()["draining"] == true);
-    assert_eq!(relay.get("/readyz").unwrap(), (503, "Draining\n".to_owned()));
-    relay.until("withdrawn", |_| {
-        routes(&pod).contains("67.91.205.0/24 dev culvert0 proto 97 scope link src 198.51.100.1 metric 7597")
+    let traffic = during(&pod, || {
+        pod.mount_files(&files_with_drain(&now, &["default-0", "other"]));
+        relay.until("leaving", |relay| announcement(relay) == "Leaving");
+        assert_eq!(metrics(&pod), set(&["8326"]));
+        assert_eq!(relay.get("/readyz").unwrap(), (503, "Draining\n".to_owned()));
+        assert_eq!(relay.state()["draining"], true);
+        assert_eq!(relay.metric("culvert_announcing"), 1);
+        relay.until("withdrawn", |relay| announcement(relay) == "Local");
+        assert_eq!(metrics(&pod), set(&["7597"]));
+        assert_eq!((relay.metric("culvert_announcing"), relay.metric("culvert_draining")), (0, 1));
+        assert_eq!(relay.metric(r#"culvert_withdrawals_total{reason="Draining"}"#), 1);
+        pod.mount_files(&files_with_drain(&now, &["other"]));
+        relay.until("back", |relay| relay.is_ready() && announcement(relay) == "Full");
+        assert_eq!(metrics(&pod), set(&["", "1024"]));
     });
-    assert!(pod.crosses());
-    pod.mount_files(&files_with_drain(&now, &["other"]));
-    relay.until("back", Relay::is_ready);
+    println!("through all phases of a drain and back: {traffic}");
+    assert_eq!(traffic.lost(), 0);
     assert_eq!(relay.state()["draining"], false);
+}
+
+#[test]
+fn a_pod_that_starts_on_the_drain_list_announces_nothing() {
+    let pod = Pod::new();
+    pod.mount_files(&files_with_drain(&revision(1, &[isp_a()]), &["default-0"]));
+    let relay = pod.launch(&["--graceful-shutdown-seconds", "60"]);
+    relay.until("draining", |relay| relay.get("/readyz").is_some_and(|(_, reasons)| reasons == "Draining\n"));
+    assert_eq!((metrics(&pod), relay.state()["announcement"].as_str()), (set(&["7597"]), Some("Local")));
+    assert!(pod.crosses());
 }
 
 #[test]
@@ -196,7 +227,7 @@ fn a_long_poll_answers_when_something_changes() {
 fn what_is_removed_is_withdrawn_first_and_forwarded_until_it_has_drained() {
     let pod = Pod::new();
     pod.mount(&revision(1, &[isp_a(), domain("isp-b", BR, &[OTHER])]));
-    let relay = pod.launch(&["--drain-seconds", "3"]).ready();
+    let relay = pod.launch(&["--withdraw-seconds", "3"]).ready();
     relay.until("announced", |_| !routes(&pod).contains("7597"));
     pod.mount(&revision(2, &[domain("isp-b", BR, &[OTHER])]));
     relay.until("second", |relay| sequence(relay) == 2);
@@ -220,7 +251,7 @@ fn what_comes_back_while_it_drains_stays() {
     let pod = Pod::new();
     let relay = {
         pod.mount(&revision(1, &[isp_a()]));
-        pod.launch(&["--drain-seconds", "1"]).ready()
+        pod.launch(&["--withdraw-seconds", "1"]).ready()
     };
     pod.mount(&revision(2, &[]));
     relay.until("second", |relay| sequence(relay) == 2 && relay.state()["leaving"] == true);
@@ -230,41 +261,13 @@ fn what_comes_back_while_it_drains_stays() {
     assert!(pod.crosses() && !routes(&pod).contains("7597"));
 }
 
-/// Sends numbered packets to a customer while something happens, and counts those that do not arrive at the CE.
-fn lost(pod: &Pod, meanwhile: impl FnOnce()) -> (u64, u64) {
-    let (host, ce) = (pod.host(0), pod.ce());
-    set_socket_recv_buffer_size_force(ce.socket(), 16 << 20).unwrap();
-    let (sent, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let sender = {
-        let (sent, over) = (Arc::clone(&sent), Arc::clone(&over));
-        thread::spawn(move || {
-            let begun = Instant::now();
-            while !over.load(Relaxed) {
-                let number = sent.fetch_add(1, Relaxed);
-                host.send_to(&number.to_be_bytes(), (CUSTOMER, PORT)).unwrap();
-                // A thousand in a second, however late this thread is woken.
-                sleep((Duration::from_millis(number)).saturating_sub(begun.elapsed()));
-            }
-        })
-    };
-    meanwhile();
-    over.store(true, Relaxed);
-    sender.join().unwrap();
-    let sent = sent.load(Relaxed);
-    let mut arrived = vec![false; sent as usize];
-    while let Some(packet) = ce.receive(Duration::from_secs(1)) {
-        arrived[u64::from_be_bytes(packet[28..36].try_into().unwrap()) as usize] = true;
-    }
-    (sent, arrived.iter().filter(|arrived| !**arrived).count() as u64)
-}
-
 #[test]
 fn no_change_loses_a_packet_of_others_nor_of_a_rule_that_moves() {
     let pod = Pod::new();
-    let relay = pod.relay(&["--drain-seconds", "1"]);
+    let relay = pod.relay(&["--withdraw-seconds", "1"]);
     relay.until("announced", |_| !routes(&pod).contains("7597"));
-    let (sent, control) = lost(&pod, || sleep(Duration::from_secs(4)));
-    println!("control: {sent} sent, {control} lost");
+    let control = during(&pod, || sleep(Duration::from_secs(4)));
+    println!("control: {control}");
     let other: Ipv6Addr = "3001:db8:eeee::1".parse().unwrap();
     let with = |rules: &[(&str, &str)]| domain("isp-a", BR, rules);
     // The customer's rule stays, moves to another domain and back, and changes its place among others.
@@ -277,13 +280,13 @@ fn no_change_loses_a_packet_of_others_nor_of_a_rule_that_moves() {
         vec![with(&[RULE]), domain("isp-c", &other.to_string(), &[OTHER])],
     ];
     let mut number = 1;
-    let (sent, during) = lost(&pod, || {
+    let traffic = during(&pod, || {
         for edit in edits.iter().cycle().take(30) {
             number += 1;
             pod.mount(&revision(number, edit));
             relay.until("taken", |relay| sequence(relay) == number);
         }
     });
-    println!("30 changes: {sent} sent, {during} lost");
-    assert_eq!((control, during), (0, 0));
+    println!("30 changes: {traffic}");
+    assert_eq!((control.lost(), traffic.lost()), (0, 0));
 }
