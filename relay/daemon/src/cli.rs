@@ -82,6 +82,12 @@ pub(crate) struct Options {
     )]
     pub(crate) next_hops: Vec<NextHop>,
 
+    /// The speaker's socket: which BGP peers are up, and so next hops on sides without --next-hop
+    ///
+    /// While nothing is heard there, nothing is announced.
+    #[arg(long, value_name = "SOCKET", env = "CULVERT_PEER_STATE", requires = "sides")]
+    pub(crate) peer_state: Option<PathBuf>,
+
     /// How long a relay that is asked to leave has its routes announced with GRACEFUL_SHUTDOWN (RFC 8326)
     ///
     /// They are withdrawn then, and it forwards on.
@@ -175,6 +181,11 @@ impl Options {
             return Err(
                 "--side needs a table of the relay's own: leave --route-table away, or give a number".to_owned()
             );
+        }
+        // The table behind it is used too, see `Ways`.
+        let (false, RouteTable::Own(number)) = (self.sides.is_empty(), self.table()) else { return Ok(()) };
+        if [252, u32::MAX].contains(&number) {
+            return Err(format!("--route-table {number}: with --side the number behind it has to be free too"));
         }
         pod::check(&self.sides, &self.next_hops)
     }
@@ -278,7 +289,7 @@ mod tests {
     #[test]
     fn a_pods_flags() {
         let line = "--fleet isps/default --watch --revision-dir /etc/culvert/revision --state-dir /var/lib/culvert \
-                    --side net1=IPv4 --side net2=IPv6 --next-hop net1=198.51.100.254 --next-hop net2=fe80::1 \
+                    --peer-state /run/culvert/peers.sock --side net1=IPv4 --side net2=IPv6 --next-hop net1=198.51.100.254 --next-hop net2=fe80::1 \
                     --admin [2001:db8::7]:9108 --graceful-shutdown-seconds 20 --withdraw-seconds 10";
         let options = parse(&line.split_whitespace().collect::<Vec<_>>()).unwrap();
         assert!(options.by_revision() && options.check().is_ok());
@@ -290,6 +301,7 @@ mod tests {
 
     #[test]
     fn flags_that_contradict_each_other_are_refused() {
+        assert!(options(&["--peer-state", "peers.sock"]).is_err());
         for bad in
             [&["--config", "a", "--watch", "--fleet", "n/f"][..], &["--watch"], &["--config", "a", "--state-dir", "b"]]
         {
@@ -297,6 +309,7 @@ mod tests {
         }
         for (flags, says) in [
             ("--side net1=IPv4 --route-table main", "--route-table"),
+            ("--side net1=IPv4 --route-table 252", "--route-table 252"),
             ("--side net1=IPv4 --side net1=IPv6", "net1 twice"),
             ("--side net1=IPv4 --next-hop net2=192.0.2.1", "net2"),
             ("--side net1=IPv6 --next-hop net1=192.0.2.1", "192.0.2.1"),

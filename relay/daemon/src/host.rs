@@ -23,7 +23,7 @@ use rtnetlink::{Handle, packet_route::route::RouteProtocol};
 use tokio::sync::{Mutex, mpsc::Receiver};
 
 use crate::{
-    cli::{Family, NextHop, Side},
+    cli::{Family, Side},
     failure::{Failure, host},
     plan::Route,
     self_test, tun,
@@ -33,7 +33,7 @@ use crate::{
 pub(crate) use self::sides::Link;
 pub(crate) use self::{
     link::{LinkDrops, Tun},
-    sides::{HopView, SideView, View},
+    sides::{Answer, HopView, Look, SideView, View},
     sysctl::{Refused, accept_ra, forwarding_ipv4, forwarding_ipv6, refused, rp_filter_all},
 };
 
@@ -47,6 +47,25 @@ pub(crate) enum RouteTable {
     Main,
     /// A table of the relay's own.
     Own(u32),
+}
+
+/// Where IPv6 packets that leave look for their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Ways {
+    /// In the relay's table, where the routes to the TUN are too.
+    #[default]
+    Together,
+    /// In a table of their own, behind it: MAP-E prefixes lead to the TUN, and packets to the CEs in them have to leave.
+    Apart,
+}
+
+impl Ways {
+    fn out(self, table: u32) -> u32 {
+        match self {
+            Self::Together => table,
+            Self::Apart => table + 1,
+        }
+    }
 }
 
 impl RouteTable {
@@ -77,7 +96,6 @@ pub(crate) struct Kernel {
     statistics: Arc<Mutex<Handle>>,
     table: RouteTable,
     sides: Arc<[Side]>,
-    next_hops: Arc<[NextHop]>,
 }
 
 /// The box, as far as the relay changes it.
@@ -91,23 +109,16 @@ pub(crate) struct Host {
 
 impl Kernel {
     /// Connects to the kernel, for a relay with these sides whose routes are in `table`.
-    pub(crate) fn connect(table: RouteTable, sides: &[Side], next_hops: &[NextHop]) -> Result<Self, Failure> {
+    pub(crate) fn connect(table: RouteTable, sides: &[Side]) -> Result<Self, Failure> {
         let statistics = Arc::new(Mutex::new(netlink::connect()?));
-        let (sides, next_hops) = (sides.into(), next_hops.into());
-        Ok(Self {
-            netlink: netlink::connect()?,
-            strict: netlink::connect_strict()?,
-            statistics,
-            table,
-            sides,
-            next_hops,
-        })
+        let (netlink, strict) = (netlink::connect()?, netlink::connect_strict()?);
+        Ok(Self { netlink, strict, statistics, table, sides: sides.into() })
     }
 
-    /// Looks at the sides and next hops.
-    pub(crate) async fn look(&self) -> Result<View, Failure> {
-        let view = sides::look(&self.netlink, &self.sides, &self.next_hops).await;
-        view.map_err(|error| host("the interfaces cannot be listed", error))
+    /// Looks at the sides.
+    pub(crate) async fn look(&self) -> Result<Look, Failure> {
+        let look = sides::look(&self.netlink, &self.sides).await;
+        look.map_err(|error| host("the interfaces cannot be listed", error))
     }
 
     /// Everything on this box that keeps these routes to the TUN from working, one sentence each.
@@ -142,26 +153,27 @@ impl Host {
             queue = tun::create(&name, 1)?.pop();
             self.test = Some(link::set_up(&self.kernel.netlink, &name, queue_length, 0).await?);
         }
-        let view = self.kernel.look().await?;
-        self.install_rules(&view).await?;
-        self.fit(&view).await?;
+        let view = View::new(self.kernel.look().await?, Vec::new());
+        self.install_rules(&view, Ways::Together).await?;
+        self.fit(&view, Ways::Together).await?;
         self.add_test_routes().await?;
         Ok(queue)
     }
 
     /// Whether the rules had to be set.
-    async fn install_rules(&self, view: &View) -> Result<bool, Failure> {
-        match self.rules(view) {
+    async fn install_rules(&self, view: &View, ways: Ways) -> Result<bool, Failure> {
+        match self.rules(view, ways) {
             Some(wanted) => rules::install(&self.kernel.netlink, &wanted).await,
             None => Ok(false),
         }
     }
 
-    fn rules(&self, view: &View) -> Option<rules::Wanted> {
+    fn rules(&self, view: &View, ways: Ways) -> Option<rules::Wanted> {
         let RouteTable::Own(table) = self.kernel.table else { return None };
         Some(rules::Wanted {
             tun: self.tun.name.clone(),
             table,
+            ipv6_out: ways.out(table),
             sides: self.test.as_ref().map(|test| self.sides(view, test)),
         })
     }
@@ -183,8 +195,8 @@ impl Host {
         }
     }
 
-    /// Looks at the sides and next hops.
-    pub(crate) async fn look(&self) -> Result<View, Failure> {
+    /// Looks at the sides.
+    pub(crate) async fn look(&self) -> Result<Look, Failure> {
         self.kernel.look().await
     }
 
@@ -202,23 +214,53 @@ impl Host {
         }
     }
 
-    /// Makes the sides and the relay's table what they have to be for this look. Whether anything had to be done.
+    /// Makes the sides and the relay's tables what they have to be for this look. Whether anything had to be done.
     ///
     /// # Errors
     /// If that does not work: a packet would not find its way then.
-    pub(crate) async fn fit(&self, view: &View) -> Result<bool, Failure> {
+    pub(crate) async fn fit(&self, view: &View, ways: Ways) -> Result<bool, Failure> {
         let (Some(test), RouteTable::Own(table)) = (&self.test, self.kernel.table) else { return Ok(false) };
         let failed = |error| host("the sides cannot be set up", error);
-        let mut changed = self.install_rules(view).await?;
+        let mut changed = false;
         for side in view.sides.iter().filter(|side| side.families.contain(Family::Ipv4)) {
             if let Some(link) = &side.link {
                 changed |= link::fit_side(&self.kernel.netlink, link).await.map_err(failed)?;
             }
         }
         let wanted = gateways::wanted(view, &self_test::ends().map(|end| (end, test.index)));
-        let Kernel { netlink, strict, .. } = &self.kernel;
-        changed |= gateways::install(netlink, strict, table, self.tun.index, &wanted).await.map_err(failed)?;
+        changed |= self.install_gateways(table, &wanted).await.map_err(failed)?;
+        // Next hops are there before the rules that lead to them, and as long.
+        let apart = match ways {
+            Ways::Together => gateways::Gateways::new(),
+            Ways::Apart => gateways::ipv6(wanted),
+        };
+        if ways == Ways::Apart {
+            changed |= self.install_gateways(Ways::Apart.out(table), &apart).await.map_err(failed)?;
+        }
+        changed |= self.install_rules(view, ways).await?;
+        if ways == Ways::Together {
+            changed |= self.install_gateways(Ways::Apart.out(table), &apart).await.map_err(failed)?;
+        }
         Ok(changed)
+    }
+
+    async fn install_gateways(&self, table: u32, wanted: &gateways::Gateways) -> Result<bool, netlink::Error> {
+        let Kernel { netlink, strict, .. } = &self.kernel;
+        gateways::install(netlink, strict, table, self.tun.index, wanted).await
+    }
+
+    /// Has packets leave by the next hops of `after` at once, where those of `before` are others.
+    ///
+    /// # Errors
+    /// If that does not work: [`Host::fit`] has to find out what is there.
+    pub(crate) async fn lead(&self, before: &View, after: &View, ways: Ways) -> Result<(), Failure> {
+        let (Some(_), RouteTable::Own(table)) = (&self.test, self.kernel.table) else { return Ok(()) };
+        let failed = |error| host("the next hops cannot be changed", error);
+        let netlink = &self.kernel.netlink;
+        if ways == Ways::Apart {
+            gateways::lead(netlink, ways.out(table), &[Family::Ipv6], before, after).await.map_err(failed)?;
+        }
+        gateways::lead(netlink, table, &Family::ALL, before, after).await.map_err(failed)
     }
 
     /// The TUN as an interface.
@@ -270,16 +312,16 @@ impl Host {
 
     /// Removes what would outlive the TUN.
     pub(crate) async fn clean_up(&self) {
-        let Some(wanted) = self.rules(&View::default()) else { return };
+        let Some(wanted) = self.rules(&View::default(), Ways::Together) else { return };
         if let Err(error) = rules::remove(&self.kernel.netlink, &wanted).await {
             tracing::warn!(%error, "the relay's policy rules could not be removed");
         }
         // The routes to the devices of this process go with them; those by the sides would stay.
         if let (Some(_), RouteTable::Own(table)) = (&self.test, self.kernel.table) {
-            let Kernel { netlink, strict, .. } = &self.kernel;
-            let removed = gateways::install(netlink, strict, table, self.tun.index, &gateways::Gateways::new()).await;
-            if let Err(error) = removed {
-                tracing::warn!(%error, "the relay's next hops could not be removed");
+            for table in [table, Ways::Apart.out(table)] {
+                if let Err(error) = self.install_gateways(table, &gateways::Gateways::new()).await {
+                    tracing::warn!(%error, "the relay's next hops could not be removed");
+                }
             }
         }
     }

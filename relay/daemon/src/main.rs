@@ -4,6 +4,7 @@
 //! run -> preflight (may this work here?) -> config (manifests) ----> relay (take a fleet, change it, stop)
 //!                                       '-> revision (of a fleet) -'  |-> leaving    what was removed and is served on
 //!                                                                     |-> plan       which routes and addresses a fleet wants
+//!                                                                     |-> routers    next hops: those given, and peers that the speaker names
 //!                                                                     |-> host       links, routes, rules: by netlink
 //!                                                                     |-> obstacles  what a pod is missing
 //!                                                                     |-> self_test  would it forward a packet now?
@@ -20,10 +21,12 @@ mod leaving;
 mod log;
 mod metrics;
 mod obstacles;
+mod peers;
 mod plan;
 mod preflight;
 mod relay;
 mod revision;
+mod routers;
 mod run;
 mod self_test;
 mod shared;

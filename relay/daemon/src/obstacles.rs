@@ -2,7 +2,8 @@
 
 use crate::{
     cli::{Families, Family},
-    host::{SideView, View, accept_ra, forwarding_ipv6, rp_filter_all},
+    host::{HopView, SideView, View, accept_ra, forwarding_ipv6, rp_filter_all},
+    peers::Speech,
 };
 
 /// Something that is missing.
@@ -37,12 +38,13 @@ impl Settings {
 }
 
 /// Everything that is missing.
-pub(crate) fn find(view: &View, settings: &Settings) -> Vec<Obstacle> {
+pub(crate) fn find(view: &View, settings: &Settings, speech: Option<&Speech>) -> Vec<Obstacle> {
     let mut found: Vec<Obstacle> = Family::ALL.into_iter().filter_map(|family| without_side(view, family)).collect();
     for side in &view.sides {
         found.extend(of_side(side, settings));
     }
-    found.extend(Family::ALL.into_iter().filter_map(|family| without_next_hop(view, family)));
+    found.extend(Family::ALL.into_iter().filter_map(|family| without_next_hop(view, speech, family)));
+    found.extend(speech.and_then(|speech| silent(speech.silence.as_deref()?)));
     if !settings.ipv6_forwarding {
         found.push(Obstacle::new(
             "IPv6ForwardingOff",
@@ -123,34 +125,57 @@ fn is_link_local(address: std::net::IpAddr) -> bool {
     matches!(address, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
-fn without_next_hop(view: &View, family: Family) -> Option<Obstacle> {
-    let word = family.word();
-    let hops: Vec<String> = view
-        .hops
-        .iter()
-        .filter(|hop| hop.family == family)
-        .map(|hop| format!("{} on {}", hop.address, hop.interface))
-        .collect();
-    if hops.is_empty() {
-        let message = format!(
-            "the {word} side has no next hop: list the routers' addresses in spec.dataplane.interfaces[].nextHops (nothing \
-             learns them from BGP peers yet)"
-        );
-        return Some(Obstacle::new("NextHopMissing", message));
+fn silent(why: &str) -> Option<Obstacle> {
+    let message = format!(
+        "the speaker is silent ({why}), so nothing is announced; packets leave by the next hops that it named last: look at \
+         the container `speaker` and its log"
+    );
+    Some(Obstacle::new("SpeakerSilent", message))
+}
+
+fn without_next_hop(view: &View, speech: Option<&Speech>, family: Family) -> Option<Obstacle> {
+    if view.alive(family).next().is_some() {
+        return None;
     }
-    view.alive(family).next().is_none().then(|| {
-        let message = format!(
-            "no {word} next hop answers ({}): are the addresses right, and on the same segment?",
-            hops.join(", ")
-        );
-        Obstacle::new("NextHopDown", message)
-    })
+    let hops: Vec<&HopView> = view.hops.iter().filter(|hop| hop.family == family).collect();
+    if hops.is_empty() {
+        return never_had_one(speech, family);
+    }
+    let word = family.word();
+    let list = hops.iter().map(|hop| describe(hop)).collect::<Vec<_>>().join(", ");
+    let message = if hops.iter().any(|hop| hop.peer.is_some()) {
+        format!("no {word} next hop is up ({list}): look at these routers, their sessions and the segment to them")
+    } else {
+        format!("no {word} next hop answers ({list}): are the addresses right, and on the same segment?")
+    };
+    Some(Obstacle::new("NextHopDown", message))
+}
+
+fn never_had_one(speech: Option<&Speech>, family: Family) -> Option<Obstacle> {
+    let word = family.word();
+    let remedy = match speech {
+        None => "list the routers' addresses in spec.dataplane.interfaces[].nextHops, or BGP peers in spec.bgp.peers",
+        Some(Speech { silence: None, .. }) => {
+            "no BGP peer on its segment takes these packets; add one to spec.bgp.peers (for IPv4 by an IPv6 session: with \
+             extendedNextHop), or list the routers' addresses in spec.dataplane.interfaces[].nextHops"
+        }
+        // That is told already.
+        Some(_) => return None,
+    };
+    Some(Obstacle::new("NextHopMissing", format!("the {word} side has no next hop: {remedy}")))
+}
+
+fn describe(HopView { interface, address, peer, .. }: &HopView) -> String {
+    match peer {
+        Some((name, state)) => format!("{name} {address} on {interface}: {state}"),
+        None => format!("{address} on {interface}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{HopView, Link};
+    use crate::host::Link;
 
     fn side(interface: &str, family: Family, addresses: &[&str]) -> SideView {
         SideView {
@@ -162,7 +187,8 @@ mod tests {
     }
 
     fn hop(address: &str, family: Family) -> HopView {
-        HopView { interface: "net".to_owned(), address: address.parse().unwrap(), family, index: Some(2), alive: true }
+        let (interface, address) = ("net".to_owned(), address.parse().unwrap());
+        HopView { interface, address, family, peer: None, index: Some(2), alive: true }
     }
 
     fn sound() -> (View, Settings) {
@@ -174,13 +200,13 @@ mod tests {
     }
 
     fn reasons(view: &View, settings: &Settings) -> Vec<&'static str> {
-        find(view, settings).iter().map(|obstacle| obstacle.reason).collect()
+        find(view, settings, None).iter().map(|obstacle| obstacle.reason).collect()
     }
 
     #[test]
     fn a_sound_pod_has_none() {
         let (view, settings) = sound();
-        assert_eq!(find(&view, &settings), []);
+        assert_eq!(find(&view, &settings, None), []);
         assert_eq!(families_down(&view), []);
     }
 
@@ -209,6 +235,27 @@ mod tests {
     fn a_side_without_an_address_says_what_accept_ra_has_to_do_with_it() {
         let (mut view, settings) = sound();
         view.sides[1].addresses.clear();
-        assert!(find(&view, &settings)[0].message.contains("net.ipv6.conf.net2.accept_ra to 2"));
+        assert!(find(&view, &settings, None)[0].message.contains("net.ipv6.conf.net2.accept_ra to 2"));
+    }
+
+    #[test]
+    fn what_the_speaker_says_is_told() {
+        let (mut view, settings) = sound();
+        let told = |view: &View, silence: Option<&str>| {
+            let speech = Speech { peers: Vec::new(), silence: silence.map(str::to_owned) };
+            let found = find(view, &settings, Some(&speech));
+            found.into_iter().map(|obstacle| (obstacle.reason, obstacle.message)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&view, None), []);
+        view.hops[0].peer = Some(("tor1".to_owned(), "Connect, BFD Down".to_owned()));
+        view.hops[0].alive = false;
+        let [(reason, message)] = &told(&view, None)[..] else { panic!("not one") };
+        assert_eq!(*reason, "NextHopDown");
+        assert!(message.contains("tor1 198.51.100.254 on net: Connect, BFD Down"), "{message}");
+        view.hops.remove(0);
+        assert_eq!(told(&view, None)[0].0, "NextHopMissing");
+        assert!(told(&view, None)[0].1.contains("extendedNextHop"));
+        let silent = told(&view, Some("the connection has ended"));
+        assert!(silent.len() == 1 && silent[0].0 == "SpeakerSilent" && silent[0].1.contains("has ended"), "{silent:?}");
     }
 }

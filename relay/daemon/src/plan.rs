@@ -6,7 +6,10 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv6Net};
-use mape::{Domain, DomainConfig, DomainName, Fleet, options::Toggle};
+use mape::{
+    Domain, DomainConfig, DomainName, Fleet,
+    options::{Advertise, Toggle},
+};
 
 /// Everything that shall be on the box for a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) routes: BTreeMap<IpNet, Route>,
     /// The TUN's addresses: what the relay, and the kernel for it, speaks from.
     pub(crate) addresses: BTreeSet<Ipv4Addr>,
+    /// There are MAP-E prefixes among the routes.
+    pub(crate) has_mape_prefixes: bool,
 }
 
 /// What a route to the TUN carries besides its prefix.
@@ -78,7 +83,7 @@ impl Plan {
                 domain.name()
             ));
         }
-        let mut plan = Self { routes: BTreeMap::new(), addresses: BTreeSet::from([ipv4_source]) };
+        let mut plan = Self { addresses: BTreeSet::from([ipv4_source]), ..Self::default() };
         for domain in fleet.domains() {
             let source = own_source(fleet, domain).unwrap_or(ipv4_source);
             plan.addresses.insert(source);
@@ -87,6 +92,25 @@ impl Plan {
             }
         }
         Ok(plan)
+    }
+
+    /// Adds the MAP-E prefixes of domains that want them announced. Packets to CEs must have another way to leave then.
+    pub(crate) fn with_mape_prefixes(mut self, fleet: &Fleet) -> Self {
+        let announced = |domain: &&Domain| {
+            let Advertise { auto_route, mape_prefixes } = domain.options().advertise;
+            (auto_route, mape_prefixes) == (Toggle::Enabled, Toggle::Enabled)
+        };
+        for domain in fleet.domains().iter().filter(announced) {
+            for rule in domain.rules() {
+                self.has_mape_prefixes = true;
+                self.routes.entry(rule.mape_prefix().into()).or_insert_with(|| Route {
+                    domain: domain.name().clone(),
+                    source: None,
+                    announcement: Announcement::Full,
+                });
+            }
+        }
+        self
     }
 
     /// Adds what leaves: routes that are not announced, where none is wanted.
@@ -210,6 +234,24 @@ mod tests {
         let mut quiet = domain("a", "3001:db8::1", &["67.91.205.0/24"]);
         quiet.options.advertise.auto_route = Toggle::Disabled;
         assert!(plan(&[quiet]).routes.is_empty());
+    }
+
+    #[test]
+    fn mape_prefixes_are_routes_where_a_domain_wants_them() {
+        let mut with = domain("a", "3001:db8::1", &["67.91.205.0/24"]);
+        with.options.advertise.mape_prefixes = Toggle::Enabled;
+        let mut quiet = domain("bb", "3001:db8::2", &["67.91.206.0/24"]);
+        quiet.options.advertise = Advertise { auto_route: Toggle::Disabled, mape_prefixes: Toggle::Enabled };
+        let without = domain("ccc", "3001:db8::3", &["67.91.207.0/24"]);
+        let fleet = Fleet::new(vec![with, quiet, without.clone()]).unwrap();
+        let plan = Plan::new(&fleet, SOURCE).unwrap();
+        assert!(!plan.has_mape_prefixes);
+        let before = plan.routes.len();
+        let plan = plan.with_mape_prefixes(&fleet);
+        assert!(plan.has_mape_prefixes && plan.routes.len() == before + 1);
+        assert_eq!(plan.routes[&net("2001:db8:10::/48")].announcement, Announcement::Full);
+        let fleet = Fleet::new(vec![without]).unwrap();
+        assert!(!Plan::new(&fleet, SOURCE).unwrap().with_mape_prefixes(&fleet).has_mape_prefixes);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod gate;
 mod revisions;
+mod sides;
 mod target;
 
 use std::{
@@ -21,14 +22,16 @@ use tokio::{
 pub(crate) use self::target::Target;
 use self::{gate::Gate, revisions::Revisions};
 use crate::{
-    cli::{Family, Options},
+    cli::Options,
     config,
     failure::Failure,
-    host::{Host, Kernel, View},
+    host::{Host, Kernel, View, Ways},
     leaving::{FLUSH, Leaving, together},
-    obstacles::{self, Obstacle, Settings},
+    obstacles::Obstacle,
+    peers::Speech,
     plan::Plan,
     revision::Offer,
+    routers::Routers,
     self_test,
     shared::{Device, Shared},
     tun,
@@ -43,6 +46,9 @@ pub(crate) struct Relay {
     workers: Workers,
     /// The sides, as last seen.
     view: View,
+    routers: Routers,
+    /// What the speaker said, where there is one.
+    speech: Option<Speech>,
     /// What it speaks from.
     source: Ipv4Addr,
     /// What it shall forward.
@@ -51,6 +57,8 @@ pub(crate) struct Relay {
     leaving: Leaving,
     /// Whether routes are announced.
     gate: Gate,
+    /// Where packets that leave look for their way.
+    ways: Ways,
     /// What is on the box now.
     plan: Plan,
     revisions: Revisions,
@@ -71,8 +79,8 @@ impl Relay {
         first: Target,
         ended: &UnboundedSender<String>,
     ) -> Result<Self, Failure> {
-        let kernel = Kernel::connect(options.table(), &options.sides, &options.next_hops)?;
-        let view = kernel.look().await?;
+        let kernel = Kernel::connect(options.table(), &options.sides)?;
+        let view = View::new(kernel.look().await?, Vec::new());
         let source = options.ipv4_source(view.ipv4_source());
         let plan = Plan::new(&first.fleet, source).map_err(Failure::Host)?;
         let obstacles = kernel.obstacles(None, &Plan::default().change_to(&plan).new_routes).await?;
@@ -119,6 +127,8 @@ impl Relay {
         // Without sides nobody asks whether it would forward: it says so at once.
         let gate = if options.sides.is_empty() { Gate::Open } else { Gate::Closed };
         let revisions = Revisions::new(&options, &shared);
+        let speech = options.peer_state.as_ref().map(|_| Speech::none_yet());
+        let routers = Routers::new(&options.sides, &options.next_hops);
         let (target, leaving, plan) = (Target::default(), Leaving::default(), Plan::default());
         Ok(Self {
             options,
@@ -126,10 +136,13 @@ impl Relay {
             host,
             workers,
             view,
+            routers,
+            speech,
             source,
             target,
             leaving,
             gate,
+            ways: Ways::Together,
             plan,
             revisions,
             told: Vec::new(),
@@ -188,7 +201,7 @@ impl Relay {
     /// Looks whether the routes are still there and puts them back: what /readyz says follows.
     pub(crate) async fn keep_routes(&mut self) {
         self.fit_is_due = true;
-        match self.host.restore(&self.plan).await {
+        match self.host.restore(&self.plan, self.ways).await {
             Ok(restored) => {
                 if !restored.is_empty() {
                     tracing::warn!(?restored, "somebody removed what leads traffic here; it is back");
@@ -200,66 +213,6 @@ impl Relay {
                 failure.log();
             }
         }
-    }
-
-    /// Looks at the sides and does what they ask for. `call`: next hops are asked whether they are there.
-    pub(crate) async fn look_at_sides(&mut self, call: bool) {
-        if self.options.sides.is_empty() {
-            return;
-        }
-        let found = match self.try_sides(call).await {
-            Ok(stuck) => {
-                self.shared.update(|status| status.readiness.stuck = stuck);
-                None
-            }
-            Err(failure) => Some(Obstacle::new("RoutingFailed", failure.lines().join("; "))),
-        };
-        let missing = obstacles::find(&self.view, &Settings::read(&self.view));
-        let obstacles: Vec<Obstacle> = missing.into_iter().chain(found).chain(self.revisions.obstacle()).collect();
-        let (down, hops) = (obstacles::families_down(&self.view), self.view.hops.clone());
-        self.told.retain(|told| obstacles.contains(told));
-        let before = self.shared.update(|status| {
-            (status.hops, status.readiness.down) = (hops, down);
-            std::mem::replace(&mut status.obstacles, obstacles.clone())
-        });
-        // What is gone at the next look was on its way.
-        for obstacle in obstacles.into_iter().filter(|obstacle| before.contains(obstacle)) {
-            if !self.told.contains(&obstacle) {
-                tracing::warn!(reason = obstacle.reason, "{}", obstacle.message);
-                self.told.push(obstacle);
-            }
-        }
-        self.revisions.report();
-    }
-
-    /// The families whose packets would not leave by a next hop.
-    async fn try_sides(&mut self, call: bool) -> Result<Vec<Family>, Failure> {
-        let view = self.host.look().await?;
-        if call {
-            self.host.call_next_hops(&view).await;
-        }
-        let before = std::mem::replace(&mut self.view, view);
-        // A look at thousands of routes every second would be too much.
-        if self.fit_is_due || before != self.view {
-            // Until it has worked.
-            self.fit_is_due = true;
-            if self.host.fit(&self.view).await? {
-                if before == self.view {
-                    tracing::warn!("somebody changed the rules, settings or next hops of the sides; they are back");
-                }
-                // What was set is seen in the next look.
-                self.view = self.host.look().await?;
-            }
-            self.fit_is_due = false;
-        }
-        let source = self.options.ipv4_source(self.view.ipv4_source());
-        if source != self.source {
-            tracing::info!(%source, "the relay speaks from another address");
-            self.source = source;
-            self.shared.update(|status| status.device.iter_mut().for_each(|device| device.ipv4_source = source));
-            self.apply_again(true).await.map_err(|errors| Failure::Host(errors.join("; ")))?;
-        }
-        self.host.stuck(&self.view).await
     }
 
     /// Announces the routes if the relay would forward a packet now, and withdraws them if not.
@@ -356,9 +309,13 @@ impl Relay {
     fn plan_for(&self, target: &Target, leaving: &Leaving, now: Instant) -> Result<Plan, Vec<String>> {
         let plan = Plan::new(&target.fleet, self.source).map_err(|error| vec![error])?;
         let plan = plan.with_leaving(leaving.routed(now), self.source);
-        let plan = plan.at_most(self.gate.announcement());
-        let on_sides = !self.options.sides.is_empty();
-        Ok(if on_sides { plan.without_addresses(&self.host.addresses_of_others(&self.view)) } else { plan })
+        let plan = if self.options.sides.is_empty() {
+            plan
+        } else {
+            let present = self.host.addresses_of_others(&self.view);
+            plan.with_mape_prefixes(&target.fleet).without_addresses(&present)
+        };
+        Ok(plan.at_most(self.gate.announcement()))
     }
 
     /// Makes `plan` and the tables what the relay works by, in the order that loses nothing: what is no longer announced
@@ -372,6 +329,11 @@ impl Relay {
         self.host.remove_routes(change.old_routes, &before).await;
         if tables {
             block_in_place(|| self.swap());
+        }
+        let ways = if self.plan.has_mape_prefixes { Ways::Apart } else { Ways::Together };
+        if ways != self.ways {
+            self.host.fit(&self.view, ways).await.map_err(lines)?;
+            self.ways = ways;
         }
         self.host.add_routes(&change.new_routes).await.map_err(lines)?;
         self.host.change_routes(&change.louder_routes, &before).await.map_err(lines)?;

@@ -11,7 +11,10 @@ use tokio::{
     runtime::{Builder, Runtime},
     select,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc::{Receiver, UnboundedReceiver, unbounded_channel},
+    sync::{
+        mpsc::{Receiver, UnboundedReceiver, unbounded_channel},
+        watch,
+    },
     time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -21,6 +24,7 @@ use crate::{
     config,
     failure::{Failure, host},
     metrics::Metrics,
+    peers::{self, Speech},
     preflight,
     relay::{Relay, Target},
     revision::{self, Offer, api, mounted},
@@ -35,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often the routes are looked at.
 const KEEP: Duration = Duration::from_secs(5);
 
-/// The kernel tells of many small changes at once: they are looked at together.
+/// The kernel tells of many small changes at once: the first is looked at at once, those that follow together.
 const SETTLE: Duration = Duration::from_millis(20);
 
 /// Runs until a signal or a failure.
@@ -79,6 +83,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
     let (ended, worker_ended) = unbounded_channel();
     let (offer, offers) = revision::offers();
     let watched = options.fleet.clone().filter(|_| options.watch);
+    let speaker = options.peer_state.clone().map(peers::listen);
     let relay = Relay::start(options, Arc::clone(&shared), first, &ended).await?;
     if let Some((watch, folder)) = mounted {
         let offer = offer.clone();
@@ -88,7 +93,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
         tokio::spawn(api::watch(fleet, offer.clone(), shared.contact.clone()));
     }
     tokio::spawn(admin::serve(listener, Arc::clone(&shared), relay.host().clone(), metrics));
-    let sources = Sources { manifests: watch.spawn(), offers, events: relay.host().events()?, _offer: offer };
+    let sources = Sources { manifests: watch.spawn(), offers, speaker, events: relay.host().events()?, _offer: offer };
     serve(relay, &shared, signals, sources, worker_ended).await
 }
 
@@ -106,6 +111,7 @@ fn shared(options: &Options) -> Shared {
         // Nobody has looked yet.
         shared.update(|status| {
             (status.readiness.self_test, status.readiness.down) = (Some(test), Family::ALL.to_vec());
+            status.readiness.silent = options.peer_state.is_some();
         });
     }
     shared
@@ -115,6 +121,8 @@ fn shared(options: &Options) -> Shared {
 struct Sources {
     manifests: Receiver<()>,
     offers: Receiver<Offer>,
+    /// What the speaker says, where there is one.
+    speaker: Option<watch::Receiver<Speech>>,
     /// Of interfaces, addresses and neighbours.
     events: Receiver<()>,
     /// Kept, so that there may be offers as long as the relay runs.
@@ -132,19 +140,20 @@ async fn serve(
     let mut watchdog = Watchdog::default();
     let (mut look, mut keep) = (every(LOOK), every(KEEP));
     let mut changes = relay.changes();
+    let mut seen = Instant::now();
     loop {
         let step = relay.next_step();
         select! {
+            // What others wait for first.
+            biased;
             signal = signals.next() => match signal {
                 Asked::Reload => relay.reload().await,
                 Asked::End => break,
             },
-            Some(()) = sources.manifests.recv() => relay.reload().await,
-            Some(offer) = sources.offers.recv() => relay.consider(offer).await,
-            Some(()) = sources.events.recv() => {
-                tokio::time::sleep(SETTLE).await;
-                let _ = sources.events.try_recv();
+            speech = heard(&mut sources.speaker) => relay.hear(speech).await,
+            Some(()) = next(&mut sources.events, seen + SETTLE) => {
                 relay.look_at_sides(false).await;
+                seen = Instant::now();
             }
             why = worker_ended.recv() => {
                 relay.stop().await;
@@ -152,6 +161,8 @@ async fn serve(
             }
             () = until(step) => relay.step().await,
             Ok(()) = changes.changed() => relay.gate().await,
+            Some(()) = sources.manifests.recv() => relay.reload().await,
+            Some(offer) = sources.offers.recv() => relay.consider(offer).await,
             _ = look.tick() => {
                 shared.expire_fragments();
                 let hung = watchdog.look(&shared.workers());
@@ -169,6 +180,21 @@ async fn serve(
     relay.stop().await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// What the speaker has to say next.
+async fn heard(speaker: &mut Option<watch::Receiver<Speech>>) -> Speech {
+    let Some(speaker) = speaker else { return std::future::pending().await };
+    match speaker.changed().await {
+        Ok(()) => speaker.borrow_and_update().clone(),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// The next event, not before that time.
+async fn next(events: &mut Receiver<()>, not_before: Instant) -> Option<()> {
+    sleep_until(not_before.into()).await;
+    events.recv().await
 }
 
 /// Returns at that time, or never.

@@ -83,6 +83,9 @@ struct NextHopState {
     interface: String,
     address: String,
     family: &'static str,
+    /// The BGP peer that it is, and how that stands.
+    peer: Option<String>,
+    session: Option<String>,
     up: bool,
 }
 
@@ -253,8 +256,10 @@ impl From<Away> for AwayState {
 
 impl From<&HopView> for NextHopState {
     fn from(hop: &HopView) -> Self {
-        let HopView { interface, address, family, alive, .. } = hop;
-        Self { interface: interface.clone(), address: address.to_string(), family: family.word(), up: *alive }
+        let HopView { interface, address, family, peer, index: _, alive } = hop;
+        let (peer, session) = peer.clone().unzip();
+        let (interface, address) = (interface.clone(), address.to_string());
+        Self { interface, address, family: family.word(), peer, session, up: *alive }
     }
 }
 

@@ -29,17 +29,56 @@ pub(super) type Gateways = BTreeMap<IpNet, (Hops, Option<IpAddr>)>;
 pub(super) fn wanted(view: &View, more: &[(IpAddr, u32)]) -> Gateways {
     let mut gateways = Gateways::new();
     for family in Family::ALL {
-        let source = view.source(family);
         for (network, index) in view.networks(family) {
-            gateways.entry(network).or_insert_with(|| (Hops::from([(index, None)]), source));
+            gateways.entry(network).or_insert_with(|| (Hops::from([(index, None)]), view.source(family)));
         }
-        let hops: Hops = view.alive(family).filter_map(|hop| Some((hop.index?, Some(hop.address)))).collect();
-        if !hops.is_empty() {
-            gateways.insert(default(family), (hops, source));
-        }
+        gateways.extend(way_by_routers(view, family).map(|route| (default(family), route)));
     }
     gateways.extend(more.iter().map(|(address, index)| (IpNet::from(*address), (Hops::from([(*index, None)]), None))));
     gateways
+}
+
+/// Where a family's packets leave to: all of its next hops that are alive.
+fn way_by_routers(view: &View, family: Family) -> Option<(Hops, Option<IpAddr>)> {
+    let hops: Hops = view.alive(family).filter_map(|hop| Some((hop.index?, Some(hop.address)))).collect();
+    (!hops.is_empty()).then(|| (hops, view.source(family)))
+}
+
+/// Those that are for IPv6.
+pub(super) fn ipv6(mut gateways: Gateways) -> Gateways {
+    gateways.retain(|prefix, _| prefix.addr().is_ipv6());
+    gateways
+}
+
+/// Has the table follow at once when next hops come and go, without looking at what it holds.
+pub(super) async fn lead(
+    netlink: &Handle,
+    table: u32,
+    families: &[Family],
+    before: &View,
+    after: &View,
+) -> Result<(), Error> {
+    for family in families {
+        let (old, new) = (way_by_routers(before, *family), way_by_routers(after, *family));
+        match (old, new) {
+            (old, new) if old == new => {}
+            (_, Some((hops, source))) => {
+                let message = message(table, default(*family), &hops, source);
+                netlink.route().add(message).replace().execute().await?;
+            }
+            (Some((hops, source)), None) => remove(netlink, message(table, default(*family), &hops, source)).await?,
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes a route, if it is there.
+async fn remove(netlink: &Handle, route: RouteMessage) -> Result<(), Error> {
+    match netlink.route().del(route).execute().await.map_err(Error::from) {
+        Err(error) if error.is(libc::ESRCH) => Ok(()),
+        result => result,
+    }
 }
 
 /// Makes the table hold them. Whether it did not.
@@ -59,10 +98,7 @@ pub(super) async fn install(
     }
     for (prefix, (hops, source)) in installed.iter().filter(|(prefix, _)| !wanted.contains_key(*prefix)) {
         changed = true;
-        match netlink.route().del(message(table, *prefix, hops, *source)).execute().await.map_err(Error::from) {
-            Err(error) if error.is(libc::ESRCH) => {}
-            result => result?,
-        }
+        remove(netlink, message(table, *prefix, hops, *source)).await?;
     }
     Ok(changed)
 }
@@ -216,6 +252,7 @@ mod tests {
             interface: interface.to_owned(),
             address: address.parse().unwrap(),
             family,
+            peer: None,
             index: Some(index),
             alive,
         };

@@ -32,6 +32,8 @@ pub(super) struct Wanted {
     pub(super) tun: String,
     /// The relay's own table.
     pub(super) table: u32,
+    /// The table that holds the ways out for IPv6: the same, or one apart.
+    pub(super) ipv6_out: u32,
     /// Its sides, if it has any.
     pub(super) sides: Option<Sides>,
 }
@@ -135,14 +137,15 @@ impl Wanted {
 
     /// The rules, in order.
     fn rules(&self, family: &IpVersion) -> Vec<Rule> {
+        let out = if *family == IpVersion::V6 { self.ipv6_out } else { self.table };
         let from_tun = [
-            Rule::first().iif(&self.tun).lookup(self.table),
+            Rule::first().iif(&self.tun).lookup(out),
             // What leaves the TUN is routed by the relay's table and by nothing else.
             Rule::first().iif(&self.tun).unreachable(),
         ];
         let others = match &self.sides {
             None => vec![Rule::behind_local().lookup(self.table).past(DEFAULT_GROUP)],
-            Some(sides) => sides.rules(family, self.table),
+            Some(sides) => sides.rules(family, self.table, out),
         };
         let mut rules: Vec<Rule> = from_tun.into_iter().chain(others).collect();
         for (number, rule) in (0..).zip(&mut rules) {
@@ -371,7 +374,7 @@ mod tests {
     use super::*;
 
     fn wanted(sides: Option<Sides>) -> Wanted {
-        Wanted { tun: "culvert0".to_owned(), table: 4646, sides }
+        Wanted { tun: "culvert0".to_owned(), table: 4646, ipv6_out: 4646, sides }
     }
 
     #[test]
@@ -395,7 +398,7 @@ mod tests {
     #[test]
     fn a_relay_without_sides_leaves_others_rules_alone() {
         let mine = wanted(None);
-        let other = Wanted { tun: "culvert1".to_owned(), table: 7597, sides: None };
+        let other = Wanted { tun: "culvert1".to_owned(), table: 7597, ipv6_out: 7597, sides: None };
         for rule in other.rules(&IpVersion::V4) {
             assert!(!mine.owns(&rule.message(&IpVersion::V4)), "{rule:?}");
         }

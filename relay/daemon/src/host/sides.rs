@@ -1,4 +1,4 @@
-//! The sides as they are: interfaces, addresses, and which next hops are alive.
+//! The sides as they are: interfaces, addresses, and who answers there.
 
 use std::{
     collections::BTreeMap,
@@ -18,9 +18,28 @@ use rtnetlink::{
 };
 
 use super::netlink::Error;
-use crate::cli::{Families, Family, NextHop, Side};
+use crate::cli::{Families, Family, Side};
 
-/// One look at the sides.
+/// One look at the box.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Look {
+    pub(crate) sides: Vec<SideView>,
+    /// Addresses of the box that are on no side.
+    pub(crate) others: Vec<(u32, IpAddr)>,
+    /// What became of the question whether somebody is there, by interface and address.
+    pub(crate) answers: BTreeMap<(u32, IpAddr), Answer>,
+}
+
+/// What the kernel's neighbour table says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+    /// It has been asked for, or will be, and has not answered yet.
+    Asked,
+}
+
+/// The sides and their next hops.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct View {
     pub(crate) sides: Vec<SideView>,
@@ -49,20 +68,27 @@ pub(crate) struct Link {
     pub(crate) rp_filter: i32,
 }
 
-/// One look at a next hop.
+/// A next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HopView {
     pub(crate) interface: String,
     pub(crate) address: IpAddr,
     pub(crate) family: Family,
+    /// The peer that it is, and how that stands.
+    pub(crate) peer: Option<(String, String)>,
     /// Its interface, if that is there.
     pub(crate) index: Option<u32>,
-    /// It answers.
+    /// Packets may be sent to it.
     pub(crate) alive: bool,
 }
 
 impl View {
-    /// The next hops of a family that answer.
+    /// The box as it was looked at, with these next hops.
+    pub(crate) fn new(look: Look, hops: Vec<HopView>) -> Self {
+        Self { sides: look.sides, others: look.others, hops }
+    }
+
+    /// The next hops that take a family's packets.
     pub(crate) fn alive(&self, family: Family) -> impl Iterator<Item = &HopView> {
         self.hops.iter().filter(move |hop| hop.alive && hop.family == family)
     }
@@ -100,30 +126,17 @@ fn is_host(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len()
 }
 
-/// Looks at all of them. Whoever is asked for does not get an answer from a next hop by this, see [`call`].
-pub(super) async fn look(netlink: &Handle, sides: &[Side], next_hops: &[NextHop]) -> Result<View, Error> {
+/// Looks at all of them. Nobody is asked for by this, see [`call`].
+pub(super) async fn look(netlink: &Handle, sides: &[Side]) -> Result<Look, Error> {
     let links: Vec<LinkMessage> = netlink.link().get().execute().try_collect().await?;
     let links: BTreeMap<String, Link> = links.iter().filter_map(read_link).collect();
     let addresses: Vec<AddressMessage> = netlink.address().get().execute().try_collect().await?;
     let addresses: Vec<(u32, IpNet)> = addresses.iter().filter_map(read_address).collect();
     let neighbours: Vec<NeighbourMessage> = netlink.neighbours().get().execute().try_collect().await?;
-    let answers: BTreeMap<(u32, IpAddr), bool> = neighbours.iter().filter_map(read_neighbour).collect();
     let sides: Vec<SideView> = sides.iter().map(|side| view(side, &links, &addresses)).collect();
-    let hop = |hop: &NextHop| {
-        let link = links.get(&hop.interface);
-        let alive = |link: &Link| link.up && answers.get(&(link.index, hop.address)) == Some(&true);
-        HopView {
-            interface: hop.interface.clone(),
-            address: hop.address,
-            family: hop.family(&sides.iter().map(SideView::side).collect::<Vec<_>>()),
-            index: link.map(|link| link.index),
-            alive: link.is_some_and(alive),
-        }
-    };
-    let hops = next_hops.iter().map(hop).collect();
     let on_a_side = |index| sides.iter().any(|side| side.link.is_some_and(|link| link.index == index));
     let others = addresses.iter().filter(|(index, _)| !on_a_side(*index)).map(|(index, net)| (*index, net.addr()));
-    Ok(View { others: others.collect(), sides, hops })
+    Ok(Look { others: others.collect(), answers: neighbours.iter().filter_map(read_neighbour).collect(), sides })
 }
 
 /// Has the kernel ask a next hop whether it is there: the answer is in the next look.
@@ -132,12 +145,6 @@ pub(super) async fn call(netlink: &Handle, hop: &HopView) -> Result<(), Error> {
     let request = netlink.neighbours().add(index, hop.address).replace();
     let request = request.state(NeighbourState::None).flags(NeighbourFlags::Use).kind(RouteType::Unspec);
     Ok(request.execute().await?)
-}
-
-impl SideView {
-    fn side(&self) -> Side {
-        Side { interface: self.interface.clone(), families: self.families }
-    }
 }
 
 fn view(side: &Side, links: &BTreeMap<String, Link>, addresses: &[(u32, IpNet)]) -> SideView {
@@ -189,21 +196,22 @@ fn read_address(message: &AddressMessage) -> Option<(u32, IpNet)> {
     Some((message.header.index, IpNet::new(local.or(address)?, message.header.prefix_len).ok()?))
 }
 
-fn read_neighbour(message: &NeighbourMessage) -> Option<((u32, IpAddr), bool)> {
+fn read_neighbour(message: &NeighbourMessage) -> Option<((u32, IpAddr), Answer)> {
     let address = message.attributes.iter().find_map(|attribute| match attribute {
         NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
         NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
         _ => None,
     })?;
-    // Stale, delayed and probed ones answered a while ago, and what is sent to them is what finds out.
-    let alive = matches!(
-        message.header.state,
+    let answer = match message.header.state {
+        // Stale, delayed and probed ones answered a while ago, and what is sent to them is what finds out.
         NeighbourState::Reachable
-            | NeighbourState::Stale
-            | NeighbourState::Delay
-            | NeighbourState::Probe
-            | NeighbourState::Permanent
-            | NeighbourState::Noarp
-    );
-    Some(((message.header.ifindex, address), alive))
+        | NeighbourState::Stale
+        | NeighbourState::Delay
+        | NeighbourState::Probe
+        | NeighbourState::Permanent
+        | NeighbourState::Noarp => Answer::Yes,
+        NeighbourState::Failed => Answer::No,
+        _ => Answer::Asked,
+    };
+    Some(((message.header.ifindex, address), answer))
 }

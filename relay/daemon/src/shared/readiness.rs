@@ -24,7 +24,9 @@ pub(crate) struct Readiness {
     pub(crate) ending: bool,
     /// The operator wants the pod to leave.
     pub(crate) draining: bool,
-    /// Families without a next hop that answers.
+    /// There is a speaker, and it says nothing.
+    pub(crate) silent: bool,
+    /// Families without a next hop that is alive.
     pub(crate) down: Vec<Family>,
     /// Families whose packets would not leave the TUN by a next hop, as the kernel says.
     pub(crate) stuck: Vec<Family>,
@@ -45,6 +47,7 @@ impl Readiness {
             (self.draining, DRAINING),
             (!self.loaded, "NoRevision"),
             (!self.routes, "RoutesMissing"),
+            (self.silent, "SpeakerSilent"),
             (self.down.contains(&Family::Ipv4), "IPv4SideDown"),
             (self.down.contains(&Family::Ipv6), "IPv6SideDown"),
             (self.stuck.contains(&Family::Ipv4), "IPv4RouteMissing"),
@@ -108,6 +111,8 @@ mod tests {
         assert!(sound.reasons(now).is_empty());
         let nothing = Readiness { down: vec![Family::Ipv6], stuck: vec![Family::Ipv4], ..Readiness::default() };
         assert_eq!(nothing.reasons(now), ["NoRevision", "RoutesMissing", "IPv6SideDown", "IPv4RouteMissing"]);
+        let silent = Readiness { silent: true, ..sound.clone() };
+        assert_eq!(silent.reasons(now), ["SpeakerSilent"]);
         let draining = Readiness { draining: true, ..sound.clone() };
         assert_eq!(draining.reasons(now), ["Draining"]);
         assert!(draining.faults(now).is_empty());

@@ -4,10 +4,12 @@
 mod api;
 mod node;
 mod own_table;
+mod peers;
 mod pod;
 mod refusals;
 mod reload;
 mod revisions;
 mod run;
 mod sides;
+mod speaker;
 mod traffic;

@@ -110,7 +110,9 @@ impl Pod {
         command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
         command.args(["unshare", "--mount", "sh", "-ec", CONTAINER, "sh", env!("CARGO_BIN_EXE_culvert-relay"), "run"]);
         command.args(["--fleet", "isps/default", "--side", "net1=IPv4", "--side", "net2=IPv6", "--admin", &admin]);
-        command.args(["--next-hop", "net1=198.51.100.254", "--next-hop", "net2=2001:db8:1::fe"]);
+        if !flags.contains(&"--peer-state") {
+            command.args(["--next-hop", "net1=198.51.100.254", "--next-hop", "net2=2001:db8:1::fe"]);
+        }
         command.arg("--revision-dir").arg(self.mounted.path()).arg("--state-dir").arg(self.state.path());
         if !flags.contains(&"--queues") {
             command.args(["--queues", "2"]);
@@ -146,6 +148,15 @@ impl Pod {
         if let Some(previous) = previous {
             fs::remove_dir_all(folder.join(previous)).unwrap();
         }
+    }
+
+    /// The metrics of all routes to the TUN but the self-test's, as the kernel has them; it leaves 0 unsaid.
+    pub(crate) fn metrics(&self) -> BTreeSet<String> {
+        let routes = ["-4", "-6"].map(|family| self.pod.ip(&format!("{family} route show table 4646"))).concat();
+        let is_test = |line: &str| line.starts_with("192.0.0.") || line.starts_with("100::");
+        let metric = |line: &str| Some(line.split_once("metric ")?.1.split(' ').next()?.to_owned());
+        let to_tun = routes.lines().filter(|line| line.contains("dev culvert0 ") && !is_test(line));
+        to_tun.map(|line| metric(line).unwrap_or_default()).collect()
     }
 
     /// A host in the Internet, at this port.
@@ -270,6 +281,11 @@ pub(crate) fn revision(sequence: u64, domains: &[DomainConfig]) -> Revision {
     let domain =
         |config: &DomainConfig| Domain { config: config.clone(), communities: Vec::new(), local_preference: None };
     Revision { fleet: "default".to_owned(), sequence, domains: domains.iter().map(domain).collect(), traceparent: None }
+}
+
+/// Metrics, to compare with.
+pub(crate) fn set_of(metrics: &[&str]) -> BTreeSet<String> {
+    metrics.iter().map(|metric| (*metric).to_owned()).collect()
 }
 
 /// A domain with a rule for each (IPv4 prefix, IPv6 prefix).

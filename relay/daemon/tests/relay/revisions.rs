@@ -1,7 +1,6 @@
 //! Revisions: which one is taken, what is kept, and that no change loses a packet.
 
 use std::{
-    collections::BTreeSet,
     fs,
     net::Ipv6Addr,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -13,7 +12,7 @@ use crds::revision::Files;
 
 use crate::{
     node::{BR, Relay},
-    pod::{OTHER, Pod, RULE, domain, files, files_with_drain, history, isp_a, revision},
+    pod::{OTHER, Pod, RULE, domain, files, files_with_drain, history, isp_a, revision, set_of},
     traffic::during,
 };
 
@@ -145,40 +144,28 @@ fn a_state_directory_that_cannot_be_used_is_an_obstacle_and_no_more() {
     assert!(pod.crosses());
 }
 
-/// The metrics of the routes to the TUN, of both families, as the kernel has them.
-fn metrics(pod: &Pod) -> BTreeSet<String> {
-    let routes = [routes(pod), pod.pod.ip(&format!("-6 route show {BR} table 4646"))].concat();
-    let metric = |line: &str| Some(line.split_once("metric ")?.1.split(' ').next()?.to_owned());
-    let to_tun = routes.lines().filter(|line| line.contains("dev culvert0"));
-    to_tun.map(|line| metric(line).unwrap_or_default()).collect()
-}
-
-fn set(metrics: &[&str]) -> BTreeSet<String> {
-    metrics.iter().map(|metric| (*metric).to_owned()).collect()
-}
-
 #[test]
 fn a_pod_on_the_drain_list_says_so_then_withdraws_and_forwards_on() {
     let pod = Pod::new();
     let relay = pod.relay(&["--graceful-shutdown-seconds", "2"]);
     let announcement = |relay: &Relay<'_>| relay.state()["announcement"].as_str().unwrap().to_owned();
     relay.until("announced", |relay| announcement(relay) == "Full");
-    assert_eq!(metrics(&pod), set(&["", "1024"]));
+    assert_eq!(pod.metrics(), set_of(&["", "1024"]));
     let now = revision(1, &[isp_a()]);
     let traffic = during(&pod, || {
         pod.mount_files(&files_with_drain(&now, &["default-0", "other"]));
         relay.until("leaving", |relay| announcement(relay) == "Leaving");
-        assert_eq!(metrics(&pod), set(&["8326"]));
+        assert_eq!(pod.metrics(), set_of(&["8326"]));
         assert_eq!(relay.get("/readyz").unwrap(), (503, "Draining\n".to_owned()));
         assert_eq!(relay.state()["draining"], true);
         assert_eq!(relay.metric("culvert_announcing"), 1);
         relay.until("withdrawn", |relay| announcement(relay) == "Local");
-        assert_eq!(metrics(&pod), set(&["7597"]));
+        assert_eq!(pod.metrics(), set_of(&["7597"]));
         assert_eq!((relay.metric("culvert_announcing"), relay.metric("culvert_draining")), (0, 1));
         assert_eq!(relay.metric(r#"culvert_withdrawals_total{reason="Draining"}"#), 1);
         pod.mount_files(&files_with_drain(&now, &["other"]));
         relay.until("back", |relay| relay.is_ready() && announcement(relay) == "Full");
-        assert_eq!(metrics(&pod), set(&["", "1024"]));
+        assert_eq!(pod.metrics(), set_of(&["", "1024"]));
     });
     println!("through all phases of a drain and back: {traffic}");
     assert_eq!(traffic.lost(), 0);
@@ -191,7 +178,7 @@ fn a_pod_that_starts_on_the_drain_list_announces_nothing() {
     pod.mount_files(&files_with_drain(&revision(1, &[isp_a()]), &["default-0"]));
     let relay = pod.launch(&["--graceful-shutdown-seconds", "60"]);
     relay.until("draining", |relay| relay.get("/readyz").is_some_and(|(_, reasons)| reasons == "Draining\n"));
-    assert_eq!((metrics(&pod), relay.state()["announcement"].as_str()), (set(&["7597"]), Some("Local")));
+    assert_eq!((pod.metrics(), relay.state()["announcement"].as_str()), (set_of(&["7597"]), Some("Local")));
     assert!(pod.crosses());
 }
 

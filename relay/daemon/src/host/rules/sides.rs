@@ -21,7 +21,9 @@
 //! 10019:  from all iif lo lookup 4646 suppress_ifgroup default    the way back to customers, for rp_filter
 //! ```
 //!
-//! Customers' packets meet the first five at most.
+//! Customers' packets meet the first five at most. For IPv6 there are two more things: what the box sends to link-local
+//! addresses finds its way in `main`, and where MAP-E prefixes lead to the TUN, what leaves is looked up in 4647 instead of
+//! 4646, which holds the same next hops and nothing else.
 //!
 //! ARP asks the routing rules too whether an address is the box's own, as a packet without a protocol: so the sockets are
 //! closed one transport at a time, instead of ICMP alone being let in.
@@ -70,16 +72,16 @@ pub(crate) struct Interface {
 }
 
 impl Sides {
-    /// All rules but those of the TUN.
-    pub(super) fn rules(&self, family: &IpVersion, table: u32) -> Vec<Rule> {
+    /// All rules but those of the TUN. `table` holds what leads to it, `out` what leads away from the box.
+    pub(super) fn rules(&self, family: &IpVersion, table: u32, out: u32) -> Vec<Rule> {
         let test = Rule::first().iif(&self.test);
         let mut rules = vec![test.clone().lookup(table).past(DEFAULT_GROUP), test.unreachable()];
         for interface in &self.interfaces {
             rules.extend(self.entering(interface, family, table));
         }
-        rules.extend(self.kernels_errors(family, table));
+        rules.extend(self.kernels_errors(family, out));
         let own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
-        let from_side = |address: IpNet| Rule::behind_local().sent_here().from(address).lookup(table);
+        let from_side = |address: IpNet| Rule::behind_local().sent_here().from(address).lookup(out);
         rules.extend(of(family, own).filter(|address| !is_link_local(address)).map(from_side));
         rules.push(Rule::behind_local().sent_here().lookup(table).past(DEFAULT_GROUP));
         rules
@@ -108,20 +110,25 @@ impl Sides {
 
     /// The kernel's own ICMP errors about customers' packets leave by the sides. Their source is not known before their
     /// route is: for IPv4 a rule can tell that; for IPv6, where it cannot, all else that sends ICMP has an address.
-    fn kernels_errors(&self, family: &IpVersion, table: u32) -> Vec<Rule> {
+    fn kernels_errors(&self, family: &IpVersion, out: u32) -> Vec<Rule> {
         let sent = || Rule::behind_local().sent_here();
         match family {
             IpVersion::V4 => {
                 let errors = || sent().from(IpNet::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).protocol(ICMP);
-                vec![errors().lookup(table), errors().unreachable()]
+                vec![errors().lookup(out), errors().unreachable()]
             }
             IpVersion::V6 => {
                 let others = of(family, &self.others).map(|address| sent().from(address).lookup(MAIN));
-                others.chain([sent().protocol(ICMPV6).lookup(table)]).collect()
+                // The next hops lead past neighbours, which answer on their own segment only.
+                let neighbours = sent().to(LINK_LOCAL).lookup(MAIN);
+                [neighbours].into_iter().chain(others).chain([sent().protocol(ICMPV6).lookup(out)]).collect()
             }
         }
     }
 }
+
+/// fe80::/10
+const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
 
 /// ff02::/16
 const LINK_LOCAL_MULTICAST: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0), 16);
