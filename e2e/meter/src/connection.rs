@@ -5,10 +5,14 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     path::Path,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt::set_socket_reuseaddr};
+use rustix::net::{
+    AddressFamily, SocketType, bind, connect, socket,
+    sockopt::{set_socket_linger, set_socket_reuseaddr},
+};
 
 use crate::{
     config::{FlowConfig, Kind},
@@ -42,6 +46,8 @@ impl Connection {
         for end in [&customer, &internet] {
             end.set_nodelay(true)?;
             end.set_nonblocking(true)?;
+            // It ends with a reset: the next run has the same ports, and would have to wait for them.
+            set_socket_linger(end, Some(Duration::ZERO))?;
         }
         Ok(Self {
             customer,
