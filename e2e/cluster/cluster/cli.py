@@ -15,6 +15,8 @@ from lab.runner import end_by_exception
 from . import binaries
 from .cluster import Cluster, clusters
 from .fabric import __doc__ as MAP
+from .machine import Machine
+from .router import missing
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
 PROGRAMS = ("ip", "nft", "containerd", "runc", "buildah", "busybox", "openssl", "conntrack", "gcc", "nsenter")
@@ -45,7 +47,7 @@ def parse(doc: str) -> argparse.Namespace:
 def check_machine() -> None:
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SBIN}"
     become_root()
-    if lacking := [program for program in PROGRAMS if shutil.which(program) is None]:
+    if lacking := [*(program for program in PROGRAMS if shutil.which(program) is None), *missing()]:
         raise Missing(f"not installed: {', '.join(lacking)}. Run scripts/install-tools cluster")
 
 
@@ -60,7 +62,7 @@ def up(arguments) -> None:
 
   {run} kubectl get pods -A
   {run} shell                  # kubectl, helm, helm3 and KUBECONFIG are set in it
-  ip netns exec {cluster.tor.name} ip route
+  {run} tor 1 vtysh            # the router's command line: show bgp summary
 
 The kubeconfig is {cluster.kubeconfig}; its API server is reached within the
 namespace {cluster.fabric.control.name}. Logs are in {cluster.folder}/*/*.log.""")
@@ -92,10 +94,19 @@ def load(arguments) -> None:
 
 def node(arguments) -> int:
     cluster = existing(arguments)
-    number, *argv = arguments.words or [""]
-    if number not in map(str, cluster.nodes) or not argv:
-        raise Missing(f"node: its number ({' or '.join(map(str, cluster.nodes))}) and a command are needed")
-    return subprocess.run(cluster.nodes[int(number)].machine.argv(*argv)).returncode
+    return run_in("node", {str(number): one.machine for number, one in cluster.nodes.items()}, arguments.words)
+
+
+def tor(arguments) -> int:
+    routers = existing(arguments).fabric.routers
+    return run_in("tor", {str(number): one for number, one in enumerate(routers, start=1)}, arguments.words)
+
+
+def run_in(kind: str, machines: dict[str, Machine], words: list[str]) -> int:
+    number, *argv = words or [""]
+    if number not in machines or not argv:
+        raise Missing(f"{kind}: its number ({' or '.join(machines)}) and a command are needed")
+    return subprocess.run(machines[number].argv(*argv)).returncode
 
 
 def list_clusters(_arguments) -> None:
@@ -115,6 +126,6 @@ def existing(arguments) -> Cluster:
 
 
 COMMANDS = {
-    "up": up, "down": down, "kubectl": kubectl, "shell": shell, "load": load, "node": node, "list": list_clusters,
+    "up": up, "down": down, "kubectl": kubectl, "shell": shell, "load": load, "node": node, "tor": tor, "list": list_clusters,
     "build": build,
 }

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.lab import Missing, eventually, uninterrupted
-from lab.namespaces import Namespace, namespaces, remove_namespaces
+from lab.namespaces import namespaces, remove_namespaces
 
 from . import binaries, cgroups, images
 from .binaries import HERE
@@ -35,7 +35,7 @@ class Cluster:
         self.name = name
         self.folder = RUNNING / name
         self.pki = self.folder / "pki"
-        self.fabric = Fabric(name)
+        self.fabric = Fabric(name, self.folder)
         self.control = ControlPlane(self.fabric.control, self.folder)
         self.nodes = {number: Node(number, space, self.folder) for number, space in self.fabric.nodes.items()}
 
@@ -47,10 +47,6 @@ class Cluster:
     def program(self, name: str) -> Path:
         """One of the cluster's programs: kubectl, helm, helm3, ..."""
         return self.folder / "bin" / name
-
-    @property
-    def tor(self) -> Namespace:
-        return self.fabric.tor
 
     def exists(self) -> bool:
         return self.folder.exists() or any(owner == self.name for _, owner in namespaces())
@@ -87,16 +83,18 @@ class Cluster:
         make_pki(self.pki)
         self.fabric.build()
         with ThreadPoolExecutor() as pool:
-            booted = [pool.submit(self.boot, node, pause) for node in self.nodes.values()]
+            begun = [pool.submit(self.boot, node, pause) for node in self.nodes.values()]
+            begun.append(pool.submit(self.fabric.start_routing))
             self.start_control_plane()
-            for boot in booted:
-                boot.result()
+            for one in begun:
+                one.result()
         for node in self.nodes.values():
             node.start("kubelet")
             node.start("kube-proxy")
         self.kubectl("apply", "-f", str(MANIFESTS / "cluster"))
         self.wait_ready()
         self.kubectl("apply", "-f", str(MANIFESTS / "networks.yaml"))
+        self.fabric.wait_routing()
 
     def boot(self, node: Node, pause: Path) -> None:
         node.boot()

@@ -1,27 +1,33 @@
 """The network around the nodes: who is where, and what every router is set to.
 
-        internet                                   core -- ce1 ce2 ce3 -- lan1 lan2 lan3
-            |                                       |
-            |  203.0.113.0/24     2001:db8:0:ff::/64|
-            +------------------ tor ----------------+
-                                | |
-      segment ipv4              | |              segment ipv6
-      198.51.100.0/24   +-------+ +--------+     2001:db8:100::/64
-                        |  both segments   |
-                      node1              node2      pods 10.244.N.0/24, services 10.96.0.0/16
-                        |  172.31.0.0/24   |
-                        +---- control -----+        API server 172.31.0.1
+            internet                          core -- ce1 ce2 ce3 -- lan1 lan2 lan3
+               |  203.0.113.0/24                |  2001:db8:0:ff::/64
+        +------+-------+                 +------+-------+
+       tor1           tor2              tor1           tor2         two routers, each of them drawn twice
+        +------+-------+                 +------+-------+
+               |  198.51.100.0/24               |  2001:db8:100::/64
+          segment ipv4                     segment ipv6
+               +---------------+----------------+
+                         node1   node2                              pods 10.244.N.0/24, services 10.96.0.0/16
+                               |  172.31.0.0/24
+                            control                                 API server 172.31.0.1
 
 Each node has three links into each segment: `ipv4` or `ipv6`, a master for macvlan, and `ipv4a`, `ipv4b` or `ipv6a`,
 `ipv6b`, free ends that pods take for themselves (host-device).
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from pathlib import Path
 
 from lab.customer import Customer, connect_customer, make_customer
-from lab.namespaces import Namespace
-from lab.topology import BR, CORE, CUSTOMERS, RELAY_CORE, RULE
+from lab.lab import eventually
+from lab.namespaces import Namespace, command
+from lab.topology import BR, CORE, CUSTOMERS, RULE
+
+from . import router
+from .bird import Bird, customer_of_routers
+from .router import CORE_AS, INTERNET_AS, ROUTER_AS, Router, next_hops
 
 NODES = (1, 2)
 
@@ -32,18 +38,22 @@ SERVICES = IPv4Network("10.96.0.0/16")
 PODS = IPv4Network("10.244.0.0/16")
 
 # The fabric.
-TOR_OUTSIDE = IPv4Address("203.0.113.1")
 INTERNET = [IPv4Address(f"203.0.113.{last}") for last in (10, 11, 12)]
-TOR_CORE = RELAY_CORE  # where the lab's core expects the way to the relays
+CUSTOMER_SIDE = IPv6Network("2001:db8::/32")  # what the routers send to core, unless they know better
 
 
 @dataclass(frozen=True)
 class Segment:
-    """An Ethernet that the router and all nodes share, for one side of the relays."""
+    """An Ethernet with both routers on it: a bridge of that name in `switch`."""
 
-    name: str  # of the bridge in the router and of the macvlan master in each node
-    router: IPv4Address | IPv6Address
+    name: str
+    routers: tuple[IPv4Address, ...] | tuple[IPv6Address, ...]
     network: IPv4Network | IPv6Network
+
+    @property
+    def router(self) -> IPv4Address | IPv6Address:
+        """The first router, for those who need only one."""
+        return self.routers[0]
 
     @property
     def free(self) -> list[str]:
@@ -52,12 +62,37 @@ class Segment:
 
     @property
     def devices(self) -> list[str]:
+        """A node's links; the first is the master for macvlan."""
         return [self.name, *self.free]
 
 
-IPV4 = Segment("ipv4", IPv4Address("198.51.100.1"), IPv4Network("198.51.100.0/24"))
-IPV6 = Segment("ipv6", IPv6Address("2001:db8:100::1"), IPv6Network("2001:db8:100::/64"))
+def segment(name: str, network: str, *routers: int) -> Segment:
+    """The routers have these places in the network."""
+    addresses = ip_network(network)
+    return Segment(name, tuple(addresses[place] for place in routers), addresses)
+
+
+# One for each side of the relays, which all nodes share; and the routers' ways to the world.
+IPV4 = segment("ipv4", "198.51.100.0/24", 1, 2)
+IPV6 = segment("ipv6", "2001:db8:100::/64", 1, 2)
 SEGMENTS = (IPV4, IPV6)
+INTERNET_SIDE = segment("internet", "203.0.113.0/24", 1, 2)
+CORE_SIDE = segment("core", "2001:db8:0:ff::/64", 2, 3)  # 1 is core
+
+# Fields for fib_multipath_hash_policy 3 (Linux, ip-sysctl): addresses and ports, and those of the packet inside.
+ADDRESSES_AND_PORTS = 0x0033
+INSIDE_TOO = 0x0CF3
+
+# What the switch does when some of its ports are to be silent.
+SILENCE = """table bridge silence {{
+    set ports {{ type ifname; elements = {{ {ports} }} }}
+    chain forward {{
+        type filter hook forward priority filter
+        iifname @ports drop
+        oifname @ports drop
+    }}
+}}
+"""
 
 
 def node_address(number: int) -> IPv4Address:
@@ -72,10 +107,15 @@ def pod_network(number: int) -> IPv4Network:
 class Fabric:
     """Every namespace of a cluster. They have names, so a fabric that another process made is reached the same way."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, folder: Path):
+        """`folder` is the cluster's: routers keep their files there."""
         self.name = name
         self.spaces: dict[str, Namespace] = {}
-        self.control, self.tor, self.internet, self.core = map(self.space, ("control", "tor", "internet", "core"))
+        self.control, self.switch, self.internet, self.core = map(self.space, ("control", "switch", "internet", "core"))
+        self.routers = [
+            Router(self.space(f"tor{number}"), folder, str(address)) for number, address in enumerate(IPV4.routers, start=1)
+        ]
+        self.learners = {side: Bird(side, folder / side.node) for side in (self.internet, self.core)}
         self.nodes = {number: self.space(f"node{number}") for number in NODES}
         self.customers = [
             make_customer(number, RULE, public, psid, self.space)
@@ -90,14 +130,38 @@ class Fabric:
         for node in self.spaces:
             Namespace.create(self.name, node)
         self.connect_control()
-        self.start_tor()
+        for place in range(len(self.routers)):
+            self.connect_router(place)
         self.connect_internet()
         self.connect_core()
         for number in NODES:
-            for segment in SEGMENTS:
-                self.connect_segment(number, segment)
+            for side in SEGMENTS:
+                self.connect_segment(number, side)
         for customer in self.customers:
             connect_customer(customer, self.core, BR)
+
+    def start_routing(self) -> None:
+        """Starts the routers, and those who learn from them."""
+        relays = [str(side.network) for side in SEGMENTS]
+        for machine in self.routers:
+            machine.start(router.bgp(machine.router_id, relays, str(INTERNET[0]), str(CORE)))
+        ends = {self.internet: (INTERNET_AS, INTERNET_SIDE, "ipv4"), self.core: (CORE_AS, CORE_SIDE, "ipv6")}
+        for space, (asn, side, family) in ends.items():
+            routers = {machine.name: str(address) for machine, address in zip(self.routers, side.routers)}
+            self.learners[space].start(customer_of_routers(asn, str(INTERNET[0]), routers, ROUTER_AS, family))
+
+    def wait_routing(self) -> None:
+        """Waits until Internet and core send to both routers."""
+        names = {machine.name for machine in self.routers}
+        for bird, family in zip(self.learners.values(), ("ipv4", "ipv6")):
+            assert eventually(lambda family=family: self.sends_by(family, "default") == names, 30), (
+                f"not all routers are used: {bird.ask('show', 'protocols')}")
+
+    def sends_by(self, family: str, prefix: str) -> set[str]:
+        """The routers that the Internet (ipv4) or core (ipv6) sends a prefix by: their names. None: it has no such route."""
+        space, side = (self.internet, INTERNET_SIDE) if family == "ipv4" else (self.core, CORE_SIDE)
+        hops = next_hops(space, ("::/0" if family == "ipv6" else "0.0.0.0/0") if prefix == "default" else prefix)
+        return {machine.name for machine, address in zip(self.routers, side.routers) if str(address) in hops}
 
     def connect_control(self) -> None:
         """The network of the API server and the nodes, and the way between pods of different nodes."""
@@ -123,9 +187,10 @@ class Fabric:
                 ),
             )
 
-    def start_tor(self) -> None:
-        """The router at the top of the rack. It spreads flows over equal routes by addresses and ports."""
-        self.tor.sysctl(
+    def connect_router(self, place: int) -> None:
+        """A router on all Ethernets. It spreads flows over equal routes by addresses and ports."""
+        space = self.routers[place].namespace
+        space.sysctl(
             ipv4__ip_forward=1,
             ipv6__conf__all__forwarding=1,
             ipv4__fib_multipath_hash_policy=1,
@@ -133,55 +198,75 @@ class Fabric:
             ipv4__icmp_ratelimit=0,
             ipv6__icmp__ratelimit=0,
         )
-        for segment in SEGMENTS:
-            self.tor.ip(
-                f"link add {segment.name} type bridge",
-                f"addr add {segment.router}/{segment.network.prefixlen} dev {segment.name}",
-                f"link set {segment.name} up",
-            )
+        for side in (*SEGMENTS, INTERNET_SIDE, CORE_SIDE):
+            if place == 0:
+                self.switch.ip(f"link add {side.name} type bridge", f"link set {side.name} up")
+            self.plug(space, side.name, side)
+            address = f"{side.routers[place]}/{side.network.prefixlen}"
+            space.ip(f"addr add {address} dev {side.name}{' nodad' if side.network.version == 6 else ''}")
+        space.ip(f"route add {CUSTOMER_SIDE} via {CORE}")
+
+    def plug(self, space: Namespace, device: str, side: Segment) -> None:
+        """A cable from a namespace to an Ethernet; the switch's end is called NODE-DEVICE."""
+        port = f"{space.node}-{device}"
+        self.switch.ip(
+            f"link add {port} type veth peer name {device} netns {space.name}",
+            f"link set {port} master {side.name} up",
+        )
+        space.ip(f"link set {device} up")
 
     def connect_internet(self) -> None:
-        self.tor.ip(
-            f"link add internet type veth peer name tor netns {self.internet.name}",
-            f"addr add {TOR_OUTSIDE}/24 dev internet",
-            "link set internet up",
+        """Which router a flow goes by is a matter of other fields than the routers look at: who hashes the same fields
+        twice, sends all that one router gets to the same relays."""
+        self.internet.sysctl(
+            ipv4__icmp_ratelimit=0, ipv4__fib_multipath_hash_policy=3, ipv4__fib_multipath_hash_fields=ADDRESSES_AND_PORTS,
         )
-        self.internet.sysctl(ipv4__icmp_ratelimit=0)
-        self.internet.ip(
-            *(f"addr add {address}/24 dev tor" for address in INTERNET),
-            "link set tor up",
-            f"route add default via {TOR_OUTSIDE}",
-        )
+        self.plug(self.internet, "tor", INTERNET_SIDE)
+        self.internet.ip(*(f"addr add {address}/24 dev tor" for address in INTERNET))
 
     def connect_core(self) -> None:
-        self.core.sysctl(ipv6__conf__all__forwarding=1, ipv6__icmp__ratelimit=0)
-        self.tor.ip(
-            f"link add core type veth peer name tor netns {self.core.name}",
-            f"addr add {TOR_CORE}/64 dev core nodad",
-            "link set core up",
-            f"route add default via {CORE}",
+        self.core.sysctl(
+            ipv6__conf__all__forwarding=1, ipv6__icmp__ratelimit=0,
+            ipv6__fib_multipath_hash_policy=3, ipv6__fib_multipath_hash_fields=INSIDE_TOO,
         )
-        self.core.ip(f"addr add {CORE}/64 dev tor nodad", "link set tor up", f"route add default via {TOR_CORE}")
+        self.plug(self.core, "tor", CORE_SIDE)
+        self.core.ip(f"addr add {CORE}/64 dev tor nodad")
 
-    def connect_segment(self, number: int, segment: Segment) -> None:
+    def connect_segment(self, number: int, side: Segment) -> None:
         """A node's links into a segment."""
         node = self.nodes[number]
-        for device in segment.devices:
+        for device in side.devices:
             port = f"node{number}-{device}"
-            self.tor.ip(
+            self.switch.ip(
                 f"link add {port} type veth peer name {device} netns {node.name}",
-                f"link set {port} master {segment.name} up",
+                f"link set {port} master {side.name} up",
             )
         # A master needs no address; macvlan's IPv6 is the pods' business alone.
-        node.sysctl(**{f"ipv6__conf__{segment.name}__disable_ipv6": 1})
-        node.ip(f"link set {segment.name} up")
+        node.sysctl(**{f"ipv6__conf__{side.name}__disable_ipv6": 1})
+        node.ip(f"link set {side.name} up")
 
     def spread(self, prefix: str, next_hops: list[str]) -> None:
-        """Has the router send a prefix to these relays, in equal shares; with none, to nobody."""
-        if not next_hops:
-            self.tor.ip(f"route replace unreachable {prefix}")
-            return
-        self.tor.ip(" ".join([f"route replace {prefix}", *(f"nexthop via {hop}" for hop in next_hops)]))
+        """Has the routers send a prefix to these relays, in equal shares, whatever BGP says; with none, no longer."""
+        for machine in self.routers:
+            if next_hops:
+                hops = " ".join(f"nexthop via {hop}" for hop in next_hops)
+                machine.namespace.ip(f"route replace {prefix} proto static {hops}")
+            else:
+                machine.namespace.try_run("ip", "route", "del", prefix, "proto", "static")
+
+    def router_ports(self, machine: Router) -> list[str]:
+        """The switch's ports with a router's cables."""
+        return [f"{machine.name}-{side.name}" for side in (*SEGMENTS, INTERNET_SIDE, CORE_SIDE)]
+
+    def silence(self, *ports: str) -> None:
+        """From now on the switch drops what comes in or is to go out by these of its ports (NODE-DEVICE), and no others.
+        Nobody is told: their links stay up."""
+        self.unsilence()
+        command(*self.switch.argv("nft", "-f", "-"), stdin=SILENCE.format(ports=", ".join(f'"{port}"' for port in ports)))
+
+    def unsilence(self) -> None:
+        """The switch drops nothing."""
+        command(*self.switch.argv("nft", "-f", "-"), stdin="table bridge silence\ndelete table bridge silence\n")
 
     def customer(self, number: int) -> Customer:
         return self.customers[number - 1]

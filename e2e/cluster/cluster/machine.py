@@ -1,7 +1,7 @@
 """A machine without an engine: processes, mounts and network of its own, whose first process ends it.
 
-Its /run and /var/lib are its own, so its containerd, kubelet and plugins use the paths they use anywhere, and nothing
-of them is seen or left outside. When its first process ends, the kernel ends all the others and takes the mounts away.
+Its /run and /var/lib are its own, so a node's containerd and kubelet, or a router's FRR, use the paths they use anywhere,
+and nothing of them is seen or left outside. When its first process ends, the kernel ends all the others and takes the mounts away.
 """
 
 import subprocess
@@ -12,20 +12,21 @@ from lab.namespaces import Namespace, command
 
 from .programs import Programs
 
-# $1 is the cluster's folder, $2 the machine's name. /var/lib shows the outside's files (a build cache may
-# be there) and takes no changes out; what is large, or read from outside, is on the outside's disk.
+# $1 is the cluster's folder; then come pairs: a folder in there, and where the machine sees it. /var/lib shows the
+# outside's files (a build cache may be there) and takes no changes out; what is large, or read from outside, is on the
+# outside's disk.
 BOOT = """
 mount --bind "$1" /mnt
 mount -t tmpfs -o mode=755 run /run
 mkdir -p /run/cluster /run/netns /run/lock /run/var-lib/changes /run/var-lib/work
 mount --move /mnt /run/cluster
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/var-lib/changes,workdir=/run/var-lib/work var-lib /var/lib
-own() { mkdir -p "$1" "$2" && mount --bind "$1" "$2"; }
-own "/run/cluster/$2/containerd" /var/lib/containerd
-own "/run/cluster/$2/kubelet" /var/lib/kubelet
-own "/run/cluster/$2/cni" /var/lib/cni
-own /run/cluster/networks /var/lib/cni/networks
-own "/run/cluster/$2/log" /var/log
+shift
+while [ $# -gt 0 ]; do
+    mkdir -p "/run/cluster/$1" "$2"
+    mount --bind "/run/cluster/$1" "$2"
+    shift 2
+done
 mount --make-rshared /
 exec /run/cluster/bin/pause
 """
@@ -34,10 +35,11 @@ exec /run/cluster/bin/pause
 class Machine:
     """A namespace with processes and mounts of its own."""
 
-    def __init__(self, namespace: Namespace, folder: Path):
-        """`folder` is its own, in the cluster's."""
+    def __init__(self, namespace: Namespace, folder: Path, owns: dict[str, str]):
+        """`folder` is its own, in the cluster's; `owns` says what of the cluster's folder it sees where."""
         self.namespace = namespace
         self.folder = folder
+        self.owns = owns
         self.programs = Programs(namespace, folder, self.argv)
 
     @property
@@ -48,7 +50,8 @@ class Machine:
         self.folder.mkdir()
         outside = ["nsenter", f"--net=/run/netns/{self.namespace.name}"]
         inside = ["unshare", "--mount", "--pid", "--fork", "--mount-proc"]
-        script = ["sh", "-ec", BOOT, "boot", str(self.folder.parent), self.name]
+        pairs = [word for pair in self.owns.items() for word in pair]
+        script = ["sh", "-ec", BOOT, "boot", str(self.folder.parent), *pairs]
         with open(self.folder / "boot.log", "w") as log:
             process = subprocess.Popen(
                 [*outside, *inside, *script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,

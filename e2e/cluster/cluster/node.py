@@ -24,7 +24,11 @@ class Node:
     def __init__(self, number: int, namespace: Namespace, folder: Path):
         self.number = number
         self.namespace = namespace
-        self.machine = Machine(namespace, folder / namespace.node)
+        own = {"containerd": "/var/lib/containerd", "kubelet": "/var/lib/kubelet", "cni": "/var/lib/cni", "log": "/var/log"}
+        self.machine = Machine(namespace, folder / namespace.node, {
+            **{f"{namespace.node}/{part}": place for part, place in own.items()},
+            "networks": "/var/lib/cni/networks",  # the same for all nodes
+        })
 
     @property
     def name(self) -> str:

@@ -51,8 +51,8 @@ class Programs:
 
     def pid(self, name: str) -> int | None:
         """The program's process group, if it runs. A pid that went to somebody else since is not in our namespace."""
-        if name in self.children:
-            self.children[name].poll()  # reaps it
+        if (child := self.children.get(name)) and child.poll() is None:  # which also reaps it
+            return child.pid  # it may not have entered the namespace yet
         try:
             pid = int(self.pid_file(name).read_text())
             inside = os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat(NETNS / self.namespace.name).st_ino

@@ -22,7 +22,7 @@ def test_internet_and_customers(scene: Scene):
 
 
 def test_equal_routes(scene: Scene):
-    """the router spreads flows over pods of both nodes by ports, of both families, and follows a change"""
+    """the routers spread flows over pods of both nodes by ports, of both families, and follows a change"""
     pods = ["one", "two"]
     for number, pod in enumerate(pods, start=1):
         scene.start_pod(pod, number, "default/ipv4,default/ipv6", capabilities=("NET_ADMIN",), script=f"""

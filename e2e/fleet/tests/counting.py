@@ -7,7 +7,7 @@ from fleet.traffic import Traffic, Window
 from lab.lab import eventually
 from lab.namespaces import Namespace, command
 
-ENOUGH = 100  # datagrams for the router to drop
+ENOUGH = 100  # datagrams for the routers to drop
 
 # Every tenth datagram to the Internet ends here.
 DROP = """table ip lab {
@@ -35,12 +35,12 @@ def test_two_relays(scene: Scene):
 
 
 def test_losses_are_counted(scene: Scene):
-    """what the router is made to drop is missing, datagram by datagram; relays count every packet that crossed"""
+    """what the routers are made to drop is missing, datagram by datagram; relays count every packet that crossed"""
     relays = scene.start_fleet(2)
     with scene.traffic(connections=0) as traffic:
         traffic.control()
         before = forwarded(relays)
-        with traffic.window("the router drops one in ten") as window:
+        with traffic.window("the routers drop one in ten") as window:
             lost = drop_for_a_while(scene, traffic)
         after = forwarded(relays)
     check_counts(window, lost, {
@@ -49,26 +49,30 @@ def test_losses_are_counted(scene: Scene):
 
 
 def check_counts(window: Window, lost: int, crossed: dict[str, int]):
-    assert window.lost(FROM_CE) == lost, f"the router dropped {lost}:\n{window.detail()}"
+    assert window.lost(FROM_CE) == lost, f"the routers dropped {lost}:\n{window.detail()}"
     assert window.lost(TO_CE) == 0, window.detail()
     for way in (FROM_CE, TO_CE):
         assert crossed[way] >= window.sent[way], f"{way}: {window.sent[way]} sent, relays counted {crossed[way]}"
 
 
 def drop_for_a_while(scene: Scene, traffic: Traffic) -> int:
-    """How many the router dropped."""
-    tor = scene.fabric.tor
-    command(*tor.argv("nft", "-f", "-"), stdin=DROP)
+    """How many the routers dropped."""
+    routers = [router.namespace for router in scene.fabric.routers]
+    for router in routers:
+        command(*router.argv("nft", "-f", "-"), stdin=DROP)
     try:
-        assert eventually(lambda: traffic.pause(0.5) or dropped(tor) >= ENOUGH, 30), "the router drops nothing"
-        tor.run("nft", "flush", "chain", "ip", "lab", "forward")
-        return dropped(tor)
+        assert eventually(lambda: traffic.pause(0.5) or dropped(routers) >= ENOUGH, 30), "the routers drop nothing"
+        for router in routers:
+            router.run("nft", "flush", "chain", "ip", "lab", "forward")
+        return dropped(routers)
     finally:
-        tor.run("nft", "delete", "table", "ip", "lab")
+        for router in routers:
+            router.run("nft", "delete", "table", "ip", "lab")
 
 
-def dropped(tor: Namespace) -> int:
-    return int(tor.run("nft", "list", "counter", "ip", "lab", "dropped").split("packets ")[1].split()[0])
+def dropped(routers: list[Namespace]) -> int:
+    said = [router.run("nft", "list", "counter", "ip", "lab", "dropped") for router in routers]
+    return sum(int(text.split("packets ")[1].split()[0]) for text in said)
 
 
 def forwarded(relays: list[RelayPod]) -> dict[str, dict[str, int]]:

@@ -76,16 +76,19 @@ def targets(relay: RelayPod, inside: Namespace) -> tuple[list[Target], list[Targ
 
 @contextlib.contextmanager
 def towards(scene: Scene, relay: RelayPod, four: list[Target], six: list[Target]):
-    """A router that was told, by mistake or malice, that all of these are behind the relay."""
-    fabric, hop4, hop6 = scene.fabric, relay.addresses[SIDE4], relay.addresses[SIDE6]
+    """Routers that were told, by mistake or malice, that all of these are behind the relay."""
+    routers = [router.namespace for router in scene.fabric.routers]
+    hop4, hop6 = relay.addresses[SIDE4], relay.addresses[SIDE6]
     routes4 = [target.address for target in four if target.address != hop4]
     routes6 = [target.address for target in six if target.address != hop6]
-    fabric.tor.ip(*(f"route add {address}/32 via {hop4}" for address in routes4),
+    for router in routers:
+        router.ip(*(f"route add {address}/32 via {hop4}" for address in routes4),
                   *(f"route add {address}/128 via {hop6}" for address in routes6))
     try:
         yield
     finally:
-        fabric.tor.ip(*(f"route del {address}/32" for address in routes4),
+        for router in routers:
+            router.ip(*(f"route del {address}/32" for address in routes4),
                       *(f"route del {address}/128" for address in routes6))
 
 
@@ -176,7 +179,7 @@ def hearing(scene: Scene, relay: RelayPod, inside: Namespace):
 
 def check_nothing_heard(scene: Scene, heard: list[Capture], relay: RelayPod, four: list[Target]):
     """Nothing of a customer's or an Internet host's is on the pod network; what is there shows that it was listened to."""
-    outside = {str(scene.fabric.customer(1).public), *map(str, INTERNET), str(IPV4.router)}
+    outside = {str(scene.fabric.customer(1).public), *map(str, (*INTERNET, *IPV4.routers))}
     assert eventually(lambda: relay.metrics() and heard[0].packets(), 5), "the capture hears nothing, so it shows nothing"
     for capture in heard:
         strangers = capture.packets(lambda packet: {str(packet.source), str(packet.destination)} & outside)
