@@ -1,0 +1,1 @@
+"""How a router follows a large fleet."""
