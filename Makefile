@@ -13,6 +13,10 @@ help: ## Show this list
 build: tools ## Build culvert-relay, culvertctl and culvert-operator, optimized, into target/release
 	$(CARGO) build --release --locked -p culvert-relay -p culvertctl -p culvert-operator
 
+.PHONY: meter
+meter: tools
+	$(CARGO) build --release --locked -p meter
+
 .PHONY: demo
 demo: build ## Watch two customers' traffic cross a border relay (root; network namespaces of its own; a minute)
 	e2e/lab/demo
@@ -66,9 +70,19 @@ play: build images ## Culvert, a fleet of two relays and a domain on the cluster
 	e2e/fleet/play
 
 .PHONY: e2e
-e2e: build images ## A fleet, end to end: install, apply, scale, edit, break, uninstall, under counted traffic (root; Go)
+e2e: build meter images ## A fleet, end to end: install, apply, scale, edit, break, uninstall, under counted traffic (root; Go)
 	@scripts/install-tools cluster
 	e2e/fleet/run
+
+.PHONY: failover
+failover: build meter images ## What a fleet with BGP loses when it is scaled, upgraded, killed, cut: a table, RUNS (5) of each event (root; Go)
+	@scripts/install-tools cluster
+	e2e/fleet/failover
+
+.PHONY: bgp-scale
+bgp-scale: ## How long a router takes to follow 32 relays with 1,000 prefixes: a table (root)
+	@scripts/install-tools cluster
+	e2e/scale/run
 
 .PHONY: cluster-down
 cluster-down: ## Remove what `make cluster` made, all of it

@@ -10,7 +10,7 @@ from lab.lab import REPOSITORY, Missing, eventually
 
 NAMESPACE = "culvert-operator"
 RELEASES = {"culvert-crds": REPOSITORY / "charts" / "culvert-crds", "culvert": REPOSITORY / "charts" / "culvert"}
-IMAGES = ("operator", "relay")
+IMAGES = ("operator", "relay", "speaker")
 LABELS = "app.kubernetes.io/name=culvert-operator"
 
 
@@ -81,6 +81,15 @@ class Installation:
 
         assert eventually(lambda: ready() or time.sleep(0.2), 60), self.told()
 
+    def tag(self, name: str, tag: str) -> str:
+        """Gives an image a second name, in all nodes; returns that."""
+        for node in self.cluster.nodes.values():
+            images = node.machine.run("ctr", "--namespace", "k8s.io", "images", "list", "--quiet").split()
+            here = next(image for image in images if f"/culvert-{name}:" in image)
+            made = f"{here.rpartition(':')[0]}:{tag}"
+            node.machine.run("ctr", "--namespace", "k8s.io", "images", "tag", "--force", here, made)
+        return made
+
     def scale(self, replicas: int) -> None:
         self.cluster.kubectl("--namespace", NAMESPACE, "scale", "deployment/culvert-operator", f"--replicas={replicas}")
 
@@ -109,5 +118,5 @@ def archives() -> list[Path]:
 def program(name: str) -> Path:
     path = target() / "release" / name
     if not os.access(path, os.X_OK):
-        raise Missing(f"{path} is missing: run `make build`")
+        raise Missing(f"{path} is missing: run `make build meter`")
     return path

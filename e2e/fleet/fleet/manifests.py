@@ -2,7 +2,8 @@
 
 import json
 
-from cluster.fabric import IPV4, IPV6
+from cluster.fabric import IPV4, IPV6, SEGMENTS
+from cluster.router import RELAY_AS, ROUTER_AS
 from lab.topology import BR, RULE
 
 from .relays import SIDE4, SIDE6
@@ -18,17 +19,37 @@ HALVES = [
         RULE.ipv4_prefix.subnets(prefixlen_diff=2), RULE.ipv6_prefix.subnets(prefixlen_diff=2)), start=1)
 ][:2]
 
+# What the fleet announces for the domain: its rules' prefixes, and the BR address.
+SERVED = [*(rule["ipv4Prefix"] for rule in HALVES), f"{BR}/128"]
+
+# As the routers have it; the milliseconds until a neighbour that says nothing is down.
+BFD = {"mode": "Enabled", "transmitIntervalMilliseconds": 100, "receiveIntervalMilliseconds": 100, "detectMultiplier": 3}
+DETECTION = BFD["receiveIntervalMilliseconds"] * BFD["detectMultiplier"]
+
+
+def bgp(**more) -> dict:
+    """`spec.bgp` with a session for each family with each router."""
+    peers = [
+        {"name": f"tor{place}-{side.name}", "address": str(address), "peerASN": ROUTER_AS, "bfd": BFD,
+         "connectRetrySeconds": 1}
+        for side in SEGMENTS for place, address in enumerate(side.routers, start=1)
+    ]
+    return {"localASN": RELAY_AS, "peers": peers} | more
+
 
 def fleet(namespace: str, name: str = FLEET, replicas: int = 2, networks=("default/ipv4", "default/ipv6"), **spec) -> dict:
+    by_hand = "bgp" not in spec  # without it nobody says which routers are up
     interfaces = [
-        {"name": SIDE4, "side": "IPv4", "network": networks[0], "nextHops": [str(IPV4.router)]},
-        {"name": SIDE6, "side": "IPv6", "network": networks[1], "nextHops": [str(IPV6.router)]},
+        {"name": SIDE4, "side": "IPv4", "network": networks[0], "nextHops": [*map(str, IPV4.routers)]},
+        {"name": SIDE6, "side": "IPv6", "network": networks[1], "nextHops": [*map(str, IPV6.routers)]},
     ]
+    for interface in [] if by_hand else interfaces:
+        del interface["nextHops"]
     wanted = {
         "replicas": replicas,
         "dataplane": {"interfaces": interfaces, "queues": 2},
         "allowed": {"ipv4Prefixes": [str(RULE.ipv4_prefix), "10.64.0.0/10"], "softwirePrefixes": ["3001:db8:ffff::/64"]},
-        "drain": {"gracefulShutdownSeconds": 0, "withdrawSeconds": 1},
+        "drain": {"gracefulShutdownSeconds": 0 if by_hand else 1, "withdrawSeconds": 1 if by_hand else 2},
         "podTemplate": {
             "imagePullPolicy": "Never",
             "terminationGracePeriodSeconds": 8,

@@ -1,5 +1,6 @@
 """Relay pods, seen as the operator and a monitoring system see them; and their network namespaces, as nobody else does."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -14,7 +15,7 @@ from lab.relay import Pages, fetch
 
 from .api import connect
 
-ADMIN_PORT = 9108
+ADMIN_PORT, SPEAKER_PORT = 9108, 9109
 SIDE4, SIDE6 = "net1", "net2"
 
 
@@ -40,6 +41,14 @@ class RelayPod(Pages):
         connection.sock = connect(self.fabric.control, self.ip, ADMIN_PORT, timeout)
         return fetch(connection, path)
 
+    def speaker(self) -> dict:
+        """The speaker's state."""
+        connection = http.client.HTTPConnection(self.ip, SPEAKER_PORT)
+        connection.sock = connect(self.fabric.control, self.ip, SPEAKER_PORT)
+        status, text = fetch(connection, "/state")
+        assert status == 200, f"{self.name}'s speaker: {status}: {text}"
+        return json.loads(text)
+
     def process(self, container: str = "relay") -> int | None:
         """The pid, seen from this machine, of a container's program. It runs in a control group of the container's id,
         and after a restart in one of another id: the pod's is the same."""
@@ -47,7 +56,7 @@ class RelayPod(Pages):
         return next(iter(processes(wanted)), None)
 
     def network(self) -> "PodNetwork":
-        pid = self.process("main")
+        pid = next(iter(processes(self.uid)), None)  # of whichever container: they share it
         assert pid, f"{self.name} has no process"
         return PodNetwork(self.name, pid)
 
@@ -57,6 +66,19 @@ class RelayPod(Pages):
         assert pid, f"{self.name}: no relay runs"
         os.kill(pid, signal.SIGKILL)
         assert eventually(lambda: not Path(f"/proc/{pid}").exists(), 10), f"{self.name}: process {pid} does not end"
+
+
+    def bird(self) -> int:
+        """The pid of its BIRD."""
+        found = [pid for pid in processes(self.containers["speaker"]) if name_of(pid) == "bird"]
+        assert len(found) == 1, f"{self.name}: BIRD is {found}"
+        return found[0]
+
+    def kill_all(self) -> None:
+        """Kills every process of the pod, as a node's death does but for its network."""
+        for pid in processes(self.uid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class PodNetwork(Namespace):
@@ -81,8 +103,14 @@ class PodNetwork(Namespace):
         return self.run("ip", *words)
 
 
+def name_of(pid: int) -> str:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 def processes(container: str) -> list[int]:
-    """The processes of a container, by its id, in the order they started."""
+    """The processes of a container or pod, by its id, in the order they started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -9,10 +9,11 @@ from lab.lab import eventually
 from lab.topology import BR, RULE
 
 from . import manifests
-from .api import Api, Refused
-from .installation import Installation
+from .api import Api, Refused, path_of
+from .installation import Installation, program
 from .ledger import Ledger, table
-from .manifests import DOMAIN, FLEET
+from .manifests import DOMAIN, FLEET, SERVED
+from .meter import Meter
 from .relays import SIDE4, SIDE6, RelayPod
 from .traffic import Traffic, Window
 
@@ -44,12 +45,16 @@ class Scene(cluster_scene.Scene):
         self.cluster.apply(*objects)
 
     def start_fleet(self, replicas: int = 2, **spec) -> list[RelayPod]:
-        """A fleet that serves the customers' domain, and all routes to it; returns its relays."""
+        """A fleet that serves the customers' domain, and all routes to it; returns its relays. With `bgp` it announces
+        itself, else the routers are told."""
         self.apply(manifests.fleet(self.name, replicas=replicas, **spec), manifests.domain(self.name))
         self.expect("BorderRelay", FLEET, Accepted=True, Programmed=True, Ready=True)
         self.expect("MapDomain", DOMAIN, Accepted=True, Programmed=True, Ready=True)
         relays = self.wait_relays(replicas)
-        self.spread(relays)
+        if "bgp" in spec:
+            self.expect_announced(relays)
+        else:
+            self.spread(relays)
         return relays
 
     def scale(self, replicas: int) -> None:
@@ -57,6 +62,9 @@ class Scene(cluster_scene.Scene):
 
     def object(self, kind: str, name: str) -> dict:
         return self.api.object(kind, self.name, name)
+
+    def path(self, kind: str, name: str) -> str:
+        return path_of(kind, self.name, name)
 
     def conditions(self, kind: str, name: str) -> dict[str, dict]:
         """What an object's status says of its newest spec."""
@@ -100,14 +108,41 @@ class Scene(cluster_scene.Scene):
         return self.relays()
 
     def spread(self, relays: list[RelayPod]) -> None:
-        """Has the router send both families to these relays."""
+        """Has the routers send both families to these relays, whatever is announced."""
         self.fabric.spread(str(RULE.ipv4_prefix), [relay.addresses[SIDE4] for relay in relays])
         self.fabric.spread(f"{BR}/128", [relay.addresses[SIDE6] for relay in relays])
+
+    def expect_announced(self, relays: list[RelayPod], prefixes: list[str] = SERVED) -> None:
+        """Waits until both routers send these prefixes to exactly these relays, Internet and core send to both routers, and
+        BFD watches over all of it."""
+        self.expect_paths(relays, prefixes)
+        wanted = {address for relay in relays for address in (relay.addresses[SIDE4], relay.addresses[SIDE6])}
+        for router in self.fabric.routers:
+            seen = eventually(lambda router=router: pause(lambda: wanted <= router.watched()), PATIENCE)
+            assert seen, f"BFD of {router.name} sees only {router.watched()} of {wanted}"
+
+    def expect_paths(self, relays: list[RelayPod], prefixes: list[str] = SERVED) -> None:
+        """The same, but for BFD."""
+        names = {router.name for router in self.fabric.routers}
+
+        def fits(prefix: str) -> bool:
+            family, side = ("ipv6", SIDE6) if ":" in prefix else ("ipv4", SIDE4)
+            return self.fabric.sends_by(family, prefix) == names and all(
+                router.paths(prefix) == {relay.addresses[side] for relay in relays}
+                and len(router.next_hops(prefix)) == len(relays) for router in self.fabric.routers)
+
+        for prefix in prefixes:
+            assert eventually(lambda prefix=prefix: pause(lambda: fits(prefix)), PATIENCE), (
+                f"{prefix} is not announced by {[relay.name for relay in relays]} alone: "
+                f"{[(router.name, router.paths(prefix)) for router in self.fabric.routers]}")
 
     # Traffic
 
     def traffic(self, **options) -> Traffic:
         return Traffic(self.fabric, say=self.say, **options)
+
+    def meter(self, **options) -> Meter:
+        return Meter(self.fabric, program("culvert-meter"), self.folder, **options)
 
     def ledger(self) -> Ledger:
         return Ledger(self.fabric, [relay for relay in self.relays() if relay.ip and relay.is_ready()])

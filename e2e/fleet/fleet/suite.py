@@ -25,7 +25,8 @@ class FleetSuite(ClusterSuite):
     def check_machine(self) -> None:
         super().check_machine()
         archives()
-        program("culvertctl")
+        for name in ("culvertctl", "culvert-meter"):
+            program(name)
 
     @contextlib.contextmanager
     def run(self, _folder: Path):
