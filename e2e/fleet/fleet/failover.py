@@ -239,7 +239,8 @@ class Result:
 
     @property
     def met(self) -> bool:
-        return self.figures()["worst_outage_ms"] <= self.event.allowed
+        figures = self.figures()
+        return not figures["lost_packets"] if self.event.planned else figures["worst_outage_ms"] <= self.event.allowed
 
 
 def named(*words: str) -> list[Event]:
