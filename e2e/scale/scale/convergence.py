@@ -77,6 +77,7 @@ def measure(folder: Path, relays: int, prefixes: int, runs: int) -> list[Result]
 @contextlib.contextmanager
 def fabric(folder: Path):
     """The network of e2e/cluster, without a cluster."""
+    folder.chmod(0o755)  # FRR is not root when it reads its configuration
     (folder / "bin").mkdir()
     (folder / "bin" / "pause").symlink_to(images.pause_program())
     name = f"s{os.getpid()}"
