@@ -173,7 +173,10 @@ async fn serve(
                 }
                 relay.look_at_sides(true).await;
             }
-            _ = keep.tick() => relay.keep_routes().await,
+            _ = keep.tick() => {
+                shared.note_drops();
+                relay.keep_routes().await;
+            }
         }
     }
     tracing::info!("ending: withdrawing the routes");

@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use mape::{Fleet, Ipv4Net};
 use tokio::sync::watch;
 
+mod lately;
 mod readiness;
 
-use self::readiness::DRAINING;
 pub(crate) use self::readiness::{Readiness, SelfTest};
+use self::{lately::Lately, readiness::DRAINING};
 use crate::{
     host::{HopView, RouteTable, Tun},
     obstacles::Obstacle,
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     /// Whether the API server answers, where it is asked.
     pub(crate) contact: Contact,
     status: Mutex<Status>,
+    drops: Mutex<Lately>,
     /// The number of the last change of what is reported.
     sequence: watch::Sender<u64>,
 }
@@ -153,6 +155,7 @@ impl Shared {
             identity,
             contact: Contact::default(),
             status: Mutex::new(status),
+            drops: Mutex::default(),
             sequence: watch::Sender::new(1),
         }
     }
@@ -207,6 +210,17 @@ impl Shared {
         });
     }
 
+    /// Called all the time: a minute has to begin somewhere.
+    pub(crate) fn note_drops(&self) {
+        let total = dropped(&self.counts());
+        self.drops.lock().unwrap_or_else(PoisonError::into_inner).note(total, Instant::now());
+    }
+
+    /// Of these counts, how many packets were dropped in the last minute.
+    pub(crate) fn dropped_lately(&self, counts: &[DomainCount]) -> u64 {
+        self.drops.lock().unwrap_or_else(PoisonError::into_inner).grown(dropped(counts))
+    }
+
     /// What was counted for domains, without the relay's own.
     pub(crate) fn counts(&self) -> Vec<DomainCount> {
         let mut counts = self.memory.read();
@@ -221,6 +235,10 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn dropped(counts: &[DomainCount]) -> u64 {
+    counts.iter().flat_map(|count| &count.dropped).map(|(_, _, count)| count.packets).sum()
 }
 
 impl Reported {

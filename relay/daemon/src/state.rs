@@ -51,6 +51,8 @@ pub(crate) struct State {
     unattributed: Counts,
     /// What the kernel dropped at interfaces, without the relay seeing it.
     kernel_drops: Vec<LinkDropsState>,
+    /// Packets, by all domains together.
+    dropped_last_minute: u64,
 }
 
 #[derive(Serialize)]
@@ -224,6 +226,7 @@ impl State {
             domains: status.config.domains.iter().map(|domain| DomainState::new(domain, &counts)).collect(),
             unattributed: counts.first().map(Counts::from).unwrap_or_default(),
             kernel_drops: links.into_iter().map(LinkDropsState::from).collect(),
+            dropped_last_minute: shared.dropped_lately(&counts),
         }
     }
 }

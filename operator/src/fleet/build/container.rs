@@ -147,7 +147,6 @@ fn pull_policy(config: &FleetConfig) -> Option<String> {
 }
 
 fn flags(config: &FleetConfig) -> Vec<String> {
-    let drain = config.drain.graceful_shutdown_seconds + config.drain.withdraw_seconds;
     let mut flags = vec![
         format!("--fleet={}/{}", config.name.namespace, config.name.name),
         "--watch".to_owned(),
@@ -155,7 +154,8 @@ fn flags(config: &FleetConfig) -> Vec<String> {
         format!("--state-dir={STATE_PATH}"),
         format!("--route-table={}", routes::TABLE),
         format!("--admin=$(POD_IP):{}", relay::ADMIN_PORT),
-        format!("--drain-seconds={drain}"),
+        format!("--graceful-shutdown-seconds={}", config.drain.graceful_shutdown_seconds),
+        format!("--withdraw-seconds={}", config.drain.withdraw_seconds),
     ];
     if config.bgp.is_some() {
         flags.push(format!("--peer-state={PEER_STATE}"));
