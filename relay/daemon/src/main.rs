@@ -33,6 +33,7 @@ mod shared;
 mod state;
 mod tun;
 mod watch;
+mod watchdog;
 mod worker;
 mod workers;
 

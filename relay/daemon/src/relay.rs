@@ -204,7 +204,7 @@ impl Relay {
         match self.host.restore(&self.plan, self.ways).await {
             Ok(restored) => {
                 if !restored.is_empty() {
-                    tracing::warn!(?restored, "somebody removed what leads traffic here; it is back");
+                    tracing::warn!(?restored, "somebody changed what leads traffic here; it is as it was");
                 }
                 self.shared.update(|status| status.readiness.routes = true);
             }
@@ -270,6 +270,11 @@ impl Relay {
     async fn withdraw(&self) {
         self.shared.update(|status| status.readiness.ending = true);
         self.host.remove_routes(self.plan.routes.keys().copied(), &self.plan).await;
+    }
+
+    /// Which queues have packets in them.
+    pub(crate) fn pending(&self) -> Vec<bool> {
+        self.workers.pending()
     }
 
     /// The box it runs on.

@@ -30,7 +30,7 @@ use crate::{
     revision::{self, Offer, api, mounted},
     shared::{Identity, SelfTest, Shared},
     watch::{Watch, is_manifest},
-    workers::Watchdog,
+    watchdog::{Pulse, Watchdog},
 };
 
 /// How often the workers and the sides are looked at.
@@ -137,11 +137,12 @@ async fn serve(
     mut sources: Sources,
     mut worker_ended: UnboundedReceiver<String>,
 ) -> Result<(), Failure> {
-    let mut watchdog = Watchdog::default();
+    let (mut watchdog, pulse) = (Watchdog::default(), Pulse::watched()?);
     let (mut look, mut keep) = (every(LOOK), every(KEEP));
     let mut changes = relay.changes();
     let mut seen = Instant::now();
     loop {
+        pulse.beat();
         let step = relay.next_step();
         select! {
             // What others wait for first.
@@ -165,7 +166,7 @@ async fn serve(
             Some(offer) = sources.offers.recv() => relay.consider(offer).await,
             _ = look.tick() => {
                 shared.expire_fragments();
-                let hung = watchdog.look(&shared.workers());
+                let hung = watchdog.look(&shared.workers(), &relay.pending());
                 shared.update(|status| status.hung = hung.suspects);
                 if !hung.lost.is_empty() {
                     relay.abandon().await;

@@ -17,7 +17,7 @@ use crate::{self_test::Notes, shared::Shared, workers::Progress};
 
 /// One queue and everything its thread needs.
 pub(crate) struct Worker {
-    queue: OwnedFd,
+    queue: Arc<OwnedFd>,
     /// Readable once the thread shall end.
     stop: Arc<OwnedFd>,
     engine: Engine,
@@ -35,7 +35,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(queue: OwnedFd, stop: Arc<OwnedFd>, engine: Engine, shared: &Shared, number: usize) -> Self {
+    pub(crate) fn new(queue: Arc<OwnedFd>, stop: Arc<OwnedFd>, engine: Engine, shared: &Shared, number: usize) -> Self {
         Self {
             queue,
             stop,

@@ -13,7 +13,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 use engine::{Engine, Options, Ttl};
 use rustix::{
-    event::{EventfdFlags, eventfd},
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     io::Errno,
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -27,6 +27,7 @@ use crate::{
 /// All worker threads of the relay.
 pub(crate) struct Workers {
     threads: Vec<JoinHandle<()>>,
+    queues: Vec<Arc<OwnedFd>>,
     stop: Arc<OwnedFd>,
 }
 
@@ -40,15 +41,26 @@ impl Workers {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let stop = Arc::new(event.map_err(|error| host("no event descriptor", error))?);
         let secret = RandomState::new().hash_one(0);
+        let queues: Vec<Arc<OwnedFd>> = queues.into_iter().map(Arc::new).collect();
         let mut threads = Vec::with_capacity(queues.len());
-        for (number, queue) in queues.into_iter().enumerate() {
+        for (number, queue) in queues.iter().enumerate() {
+            let queue = Arc::clone(queue);
             let engine = Engine::new(Options { ttl: Ttl::Kernel, worker: number, secret });
             let worker = Worker::new(queue, Arc::clone(&stop), engine, shared, number);
             let farewell = Farewell { number, ended: ended.clone(), error: None };
             let thread = thread::Builder::new().name(format!("culvert-tun-{number}"));
             threads.push(thread.spawn(move || farewell.after(worker)).map_err(|error| host("no thread", error))?);
         }
-        Ok(Self { threads, stop })
+        Ok(Self { threads, queues, stop })
+    }
+
+    /// Which queues have packets in them that nobody has taken yet.
+    pub(crate) fn pending(&self) -> Vec<bool> {
+        let has_packets = |queue: &Arc<OwnedFd>| {
+            let mut ready = [PollFd::new(queue, PollFlags::IN)];
+            poll(&mut ready, Some(&Timespec::default())).is_ok() && ready[0].revents().contains(PollFlags::IN)
+        };
+        self.queues.iter().map(has_packets).collect()
     }
 
     /// Ends the threads, and with them the TUN device.
@@ -105,7 +117,7 @@ struct Cells {
 /// One look at a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Reading {
-    /// It waits for packets: not hung, however long nothing moves.
+    /// It waits for packets.
     pub(crate) waiting: bool,
     pub(crate) batches: u64,
     pub(crate) received: u64,
@@ -186,60 +198,9 @@ impl From<Errno> for WriteError {
     }
 }
 
-/// Tells a worker that hangs from one that has nothing to do.
-#[derive(Debug, Default)]
-pub(crate) struct Watchdog {
-    /// For each worker: its batches when last looked at, and how often in a row it stood still.
-    seen: Vec<(u64, u32)>,
-}
-
-/// Workers that are busy with the same batch for too long.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Hung {
-    /// For some seconds: /livez says so.
-    pub(crate) suspects: Vec<usize>,
-    /// For so long that there is no hope.
-    pub(crate) lost: Vec<usize>,
-}
-
-impl Watchdog {
-    /// Looks at the workers, once a second. Looks are counted, not time, so that a relay that was stopped and continued
-    /// as a whole is not taken for hung.
-    pub(crate) fn look(&mut self, workers: &[Reading]) -> Hung {
-        self.seen.resize(workers.len(), (0, 0));
-        for (worker, (batches, still)) in workers.iter().zip(&mut self.seen) {
-            let stands = !worker.waiting && worker.batches == *batches;
-            *still = if stands { *still + 1 } else { 0 };
-            *batches = worker.batches;
-        }
-        Hung { suspects: self.standing(SUSPECT), lost: self.standing(LOST) }
-    }
-
-    fn standing(&self, looks: u32) -> Vec<usize> {
-        self.seen.iter().enumerate().filter(|(_, (_, still))| *still >= looks).map(|(number, _)| number).collect()
-    }
-}
-
-const SUSPECT: u32 = 5;
-const LOST: u32 = 15;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_worker_hangs_if_it_is_busy_and_stands_still() {
-        let mut watchdog = Watchdog::default();
-        let idle = Reading { waiting: true, ..Reading::default() };
-        let stuck = Reading { batches: 7, ..Reading::default() };
-        let mut looks = (1u64..).map(|batches| {
-            let busy = Reading { batches, ..Reading::default() };
-            watchdog.look(&[idle.clone(), busy, stuck.clone()])
-        });
-        assert!(looks.by_ref().take(SUSPECT as usize).all(|hung| hung == Hung::default()));
-        assert_eq!(looks.next(), Some(Hung { suspects: vec![2], lost: Vec::new() }));
-        assert_eq!(looks.nth((LOST - SUSPECT - 1) as usize), Some(Hung { suspects: vec![2], lost: vec![2] }));
-    }
 
     #[test]
     fn write_errors_are_counted_by_kind() {

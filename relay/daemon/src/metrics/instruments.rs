@@ -77,7 +77,7 @@ const GAUGES: [(&str, &str, Read); 21] = [
     ("culvert_revision_sequence", "The number of the revision in use", revision_sequence),
     ("culvert_revision_refused", "1 while a newer revision cannot be used, by reason", revision_refused),
     ("culvert_api_away_seconds", "For how long the API server has not answered; 0 while it does", api_away),
-    ("culvert_next_hop_up", "1 while a next hop answers", next_hops),
+    ("culvert_next_hop_up", "1 while packets may leave by a next hop", next_hops),
     ("culvert_self_test_passed", "1 while a worker's packets of the self-test come back", self_test),
     ("culvert_obstacle", "1 for each thing that is missing, by reason", obstacles),
     ("culvert_draining", "1 while the pod is asked to leave", |s, add| add(s.draining.into(), &[])),

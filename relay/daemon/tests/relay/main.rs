@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, and how its helpers do")]
 
 mod api;
+mod hangs;
 mod node;
 mod own_table;
 mod peers;
@@ -10,6 +11,7 @@ mod refusals;
 mod reload;
 mod revisions;
 mod run;
+mod sessions;
 mod sides;
 mod speaker;
 mod traffic;

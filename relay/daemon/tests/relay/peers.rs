@@ -5,17 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mape::options::Toggle;
 use serde_json::Value;
 
 use crate::{
     node::Relay,
-    pod::{Pod, domain, isp_a, revision, set_of},
+    pod::{CE, Pod, RULE, domain, isp_a, revision, set_of},
     speaker::{Speaker, peer},
     traffic::during,
 };
 
 const ANNOUNCED: [&str; 2] = ["", "1024"];
 const LOCAL: [&str; 1] = ["7597"];
+
+/// Long enough for some packets.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Two routers on each segment: of the same box, which is enough to tell their addresses apart.
 fn pod_with_two_routers() -> Pod {
@@ -86,6 +90,7 @@ fn packets_leave_by_the_peers_that_are_up() {
             speaker.says(&routers(up));
             time("a peer that is down leaves", || used(&pod) == up);
             assert_eq!(pod.metrics(), set_of(&ANNOUNCED), "there is another");
+            sleep(PAUSE);
             speaker.says(&routers(ALL_UP));
             time("a peer that is up joins", || used(&pod) == ALL_UP);
         }
@@ -93,6 +98,7 @@ fn packets_leave_by_the_peers_that_are_up() {
         for up in [[true, false, true, false], [true, true, true, true], [false, true, false, true], ALL_UP] {
             speaker.says(&routers(up));
             time("routers change", || used(&pod) == up);
+            sleep(PAUSE);
         }
     });
     println!("peers come and go: {traffic}");
@@ -227,6 +233,51 @@ fn next_hops_by_flags_are_kept_on_their_side() {
     let relay = launch(&pod, &speaker, &["--next-hop", "net1=198.51.100.254"]).ready();
     assert_eq!(used(&pod), [true, false, true, false]);
     assert!(pod.crosses() && relay.is_ready());
+}
+
+/// 4646 has what leads to the TUN, and 4647 then what leads to the CEs.
+#[test]
+fn mape_prefixes_are_announced_and_packets_to_their_ces_leave() {
+    let (pod, speaker) = (pod_with_two_routers(), Speaker::start());
+    let relay = start(&pod, &speaker);
+    let mut with = isp_a();
+    with.options.advertise.mape_prefixes = Toggle::Enabled;
+    let leads_to_tun = |metric: &str| {
+        let route = pod.pod.ip(&format!("-6 route show {} table 4646", RULE.1));
+        route.contains(&format!("dev culvert0 proto 97 metric {metric} "))
+    };
+    let sequence = |number: u64| relay.until("taken", |relay| relay.state()["revision"]["sequence"] == number);
+    let mut number = 1;
+    let traffic = during(&pod, || {
+        for _ in 0..5 {
+            pod.mount(&revision(number + 1, &[with.clone()]));
+            sequence(number + 1);
+            assert!(leads_to_tun("1024"), "{}", pod.pod.ip("-6 route show table 4646"));
+            for up in [[true, true, true, false], [true, true, false, true], ALL_UP] {
+                speaker.says(&routers(up));
+                time("a peer comes or goes", || used(&pod) == up);
+                sleep(PAUSE);
+            }
+            pod.mount(&revision(number + 2, &[isp_a()]));
+            sequence(number + 2);
+            assert_eq!(pod.pod.ip(&format!("-6 route show {} table 4646", RULE.1)), "");
+            number += 2;
+        }
+    });
+    println!("MAP-E prefixes come and go: {traffic}");
+    assert_eq!(traffic.lost(), 0);
+    pod.mount(&revision(number + 1, &[with]));
+    sequence(number + 1);
+    // What the pod itself answers to CEs leaves too.
+    pod.core.run("ping", &["-c", "1", "-W", "5", "-I", CE, "2001:db8:1::1"]);
+    speaker.says(&routers([false, false, true, true]));
+    time("MAP-E prefixes are withdrawn too", || leads_to_tun("7597") && pod.metrics() == set_of(&LOCAL));
+    let (status, log) = relay.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    for what in ["-6 route show table all", "-6 rule"] {
+        let left = pod.pod.ip(what);
+        assert!(!left.contains("464"), "{left}");
+    }
 }
 
 #[test]

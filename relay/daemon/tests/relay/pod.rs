@@ -27,6 +27,8 @@ use tempfile::TempDir;
 use crate::node::{BR, Node, Relay};
 
 pub(crate) const POD: &str = "10.244.1.5";
+pub(crate) const SIDE: &str = "198.51.100.1";
+pub(crate) const SIDE6: &str = "2001:db8:1::1";
 pub(crate) const CLUSTER_IP: &str = "10.96.0.1";
 pub(crate) const NODE: &str = "10.244.1.1";
 pub(crate) const METADATA: &str = "169.254.169.254";

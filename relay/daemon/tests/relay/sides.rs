@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     os::fd::OwnedFd,
     time::Duration,
 };
@@ -14,11 +14,12 @@ use rustix::net::{
 
 use crate::{
     node::{BR, Node, Relay},
-    pod::{CE, CLUSTER_IP, CUSTOMER, Ce, HOST, METADATA, NODE, POD, PORT, Pod, checksum, ipv4, isp_a, revision, udp},
+    pod::{
+        CE, CLUSTER_IP, CUSTOMER, Ce, HOST, METADATA, NODE, POD, PORT, Pod, SIDE, SIDE6, checksum, ipv4, isp_a,
+        revision, udp,
+    },
 };
 
-const SIDE: &str = "198.51.100.1";
-const SIDE6: &str = "2001:db8:1::1";
 const POD6: &str = "2001:db8:244::5";
 const NODE6: &str = "2001:db8:244::1";
 
@@ -176,36 +177,6 @@ fn what_enters_by_the_ipv6_side_reaches_the_br_and_nothing_else() {
     assert!(pod.crosses());
 }
 
-/// Whether a TCP connection from there to here can be made.
-fn connects(from: &Node, to: SocketAddr) -> bool {
-    from.inside(move || TcpStream::connect_timeout(&to, Duration::from_millis(500)).is_ok())
-}
-
-#[test]
-fn bgp_bfd_and_ping_reach_the_sides_own_addresses() {
-    let pod = Pod::new();
-    let _relay = pod.relay(&[]);
-    let listen =
-        |port: u16| pod.pod.inside(move || TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, port)).unwrap());
-    let (_bgp, _other) = (listen(179), listen(8080));
-    for (node, side) in [(&pod.internet, SIDE), (&pod.core, SIDE6)] {
-        let side: IpAddr = side.parse().unwrap();
-        assert!(connects(node, SocketAddr::new(side, 179)), "BGP to {side}");
-        assert!(!connects(node, SocketAddr::new(side, 8080)), "another port of {side}");
-        node.run("ping", &["-c", "1", "-W", "5", &side.to_string()]);
-    }
-    assert!(!connects(&pod.internet, SocketAddr::new(SIDE.parse().unwrap(), 9108)), "the admin server");
-    // And the other way: the pod's speaker connects to a router.
-    let _router = pod.internet.inside(|| TcpListener::bind("198.51.100.254:179").unwrap());
-    assert!(connects(&pod.pod, "198.51.100.254:179".parse().unwrap()));
-    for (port, arrives) in [(3784, true), (4784, true), (3783, false)] {
-        let bfd = pod.pod.inside(move || UdpSocket::bind((SIDE, port)).unwrap());
-        bfd.set_read_timeout(Some(if arrives { NEVER * 10 } else { NEVER })).unwrap();
-        pod.internet.send_udp(&format!("{SIDE}:{port}"));
-        assert_eq!(bfd.recv(&mut [0; 10]).is_ok(), arrives, "port {port}");
-    }
-}
-
 /// The sender of the next ICMP message of this type, at a raw socket.
 fn icmp_from(socket: &OwnedFd, kind: u8, header: usize) -> IpAddr {
     loop {
@@ -321,49 +292,6 @@ fn the_self_test_fails_when_the_route_is_gone() {
         relay.until(word, |relay| reasons(relay).contains(word));
         pod.pod.ip(&format!("{family} route delete {route} table 4646"));
         relay.until("ready", Relay::is_ready);
-    }
-}
-
-#[test]
-fn the_self_test_fails_when_one_worker_hangs() {
-    let pod = Pod::new();
-    let relay = pod.relay(&[]);
-    let passed = |queue: usize| format!(r#"culvert_self_test_passed{{direction="to_ce",queue="{queue}"}}"#);
-    let stopped = Stopped::thread(relay.id(), "culvert-tun-1");
-    relay.until("not ready", |relay| reasons(relay).contains("SelfTest"));
-    relay.until("the other works", |relay| relay.metric(&passed(0)) == 1 && relay.metric(&passed(1)) == 0);
-    drop(stopped);
-    relay.until("ready", Relay::is_ready);
-}
-
-/// One thread of a process, stopped as by a debugger.
-struct Stopped(i32);
-
-impl Stopped {
-    fn thread(process: u32, name: &str) -> Self {
-        let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-        let thread = threads
-            .map(|thread| thread.unwrap().path())
-            .find(|thread| std::fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim() == name));
-        let id: i32 = thread.unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
-        Self::trace(libc::PTRACE_SEIZE, id);
-        Self::trace(libc::PTRACE_INTERRUPT, id);
-        let mut status = 0;
-        // SAFETY: `status` is a valid place for the answer; the thread is traced by this one.
-        assert_eq!(unsafe { libc::waitpid(id, &raw mut status, libc::__WALL) }, id);
-        Self(id)
-    }
-
-    fn trace(request: libc::c_uint, id: i32) {
-        // SAFETY: none of the three requests reads or writes memory of ours.
-        let result = unsafe { libc::ptrace(request, id, 0, 0) };
-        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        Self::trace(libc::PTRACE_DETACH, self.0);
     }
 }
 
