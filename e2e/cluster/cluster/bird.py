@@ -80,9 +80,10 @@ protocol kernel {{
 
 
 def announcer(router_id: str, addresses: dict[str, str], routers: dict[str, list[str]], asns: tuple[int, int],
-              prefixes: dict[str, list[str]], export: str = "accept") -> str:
+              prefixes: dict[str, list[str]], export: str = "accept", all_over_ipv6: bool = False) -> str:
     """The configuration of one who announces prefixes as a relay would. `addresses` has its own by family (ipv4, ipv6),
-    `routers` theirs; `export` is what its filter does with each prefix.
+    `routers` theirs; `export` is what its filter does with each prefix. `all_over_ipv6`: there are IPv6 sessions only, and
+    IPv4 prefixes have IPv6 next hops (RFC 8950).
 
     With much to say, BIRD 2.0.12 may wait for its next timer before it says the rest (seen: up to 3 s): scanning devices
     every second is one."""
@@ -93,6 +94,10 @@ protocol static static_{family} {{
     {" ".join(f"route {prefix} blackhole;" for prefix in prefixes[family])}
 }}
 """ for family in prefixes)
+    channels = {family: f"{family} {{ import none; export filter announced; }};" for family in addresses}
+    if all_over_ipv6:
+        del channels["ipv4"]
+        channels["ipv6"] += " ipv4 { import none; export filter announced; extended next hop; };"
     sessions = "".join(f"""
 protocol bgp {family}_{place} {{
     local {addresses[family]} as {local};
@@ -104,9 +109,9 @@ protocol bgp {family}_{place} {{
     connect delay time 1;
     connect retry time 1;
     error wait time 1, 1;
-    {family} {{ import none; export filter announced; }};
+    {channels[family]}
 }}
-""" for family in addresses for place, router in enumerate(routers[family], start=1))
+""" for family in channels for place, router in enumerate(routers[family], start=1))
     return f"""
 router id {router_id};
 protocol device {{ scan time 1; }}

@@ -110,7 +110,8 @@ def next_hops(space: Namespace, prefix: str) -> list[str]:
     family = "-6" if ":" in prefix else "-4"
     routes = json.loads(space.show("-json", family, "route", "show", "exact", prefix) or "[]")
     hops = [hop for route in routes for hop in route.get("nexthops", [route])]
-    return sorted(hop["gateway"] for hop in hops if "gateway" in hop)
+    gateways = [hop.get("gateway") or hop.get("via", {}).get("host") for hop in hops]  # `via`: of the other family
+    return sorted(filter(None, gateways))
 
 
 def missing() -> list[str]:

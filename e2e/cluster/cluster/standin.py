@@ -32,9 +32,10 @@ class StandIn:
             for side in SEGMENTS
         }
 
-    def config(self, prefixes: dict[str, list[str]] | None = None, export: str = "accept") -> str:
-        """BIRD's: it announces these prefixes. `export` is what its filter does with each."""
-        return announcer(f"10.0.0.{self.number}", self.addresses, self.peers, (RELAY_AS, ROUTER_AS), prefixes or PREFIXES, export)
+    def config(self, prefixes: dict[str, list[str]] | None = None, *how, **more) -> str:
+        """BIRD's: it announces these prefixes. `how` is as `announcer` says."""
+        router_id, asns = f"10.0.0.{self.number}", (RELAY_AS, ROUTER_AS)
+        return announcer(router_id, self.addresses, self.peers, asns, prefixes or PREFIXES, *how, **more)
 
     def start(self, prefixes: dict[str, list[str]] | None = None) -> None:
         self.bird.start(self.config(prefixes))

@@ -96,6 +96,19 @@ def expect_nothing_announced(scene: Scene) -> None:
     assert eventually(lambda: not any(fabric.sends_by(family, prefix) for family, prefix in EACH), 30)
 
 
+def test_all_over_ipv6(scene: Scene):
+    """IPv4 prefixes with IPv6 next hops, over IPv6 sessions alone (RFC 8950): both routers take them, and send by them"""
+    with stand_ins(scene, 1) as announcers:
+        bird, routers = announcers[0].bird, scene.cluster.fabric.routers
+        bird.reconfigure(announcers[0].config(all_over_ipv6=True))
+        (_, prefix4), _ = EACH
+        for machine in routers:
+            taken = eventually(lambda machine=machine: machine.paths(prefix4) == {announcers[0].addresses["ipv6"]}, 30)
+            assert taken, machine.paths(prefix4)
+            hops = eventually(lambda machine=machine: machine.next_hops(prefix4), 10)
+            assert hops and machine.next_hops(prefix4)[0].startswith("fe80::"), machine.next_hops(prefix4)
+
+
 def test_silent_relay(scene: Scene):
     """an announcer whose packets are dropped, links up: BFD has both routers leave it out, and take it back afterwards"""
     fabric = scene.cluster.fabric
