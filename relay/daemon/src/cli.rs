@@ -9,10 +9,11 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use revisions::FleetName;
 
 mod pod;
 
-pub(crate) use self::pod::{Families, Family, FleetName, NextHop, Side};
+pub(crate) use self::pod::{Families, Family, NextHop, Side};
 use crate::host::RouteTable;
 
 /// The IPv4 dummy address, for relays that have no other (RFC 7600 §4.5 D).

@@ -1,6 +1,6 @@
 //! The manifests, read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crds::manifest;
 use mape::{DomainConfig, Fleet};
@@ -30,4 +30,9 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Loaded, Vec<String>> {
     }
     let configs = loaded.domains.into_iter().map(|manifest| manifest.config).collect();
     Ok(Loaded { configs, fleet: loaded.fleet, hash: loaded.hash })
+}
+
+/// Whether a directory's file is read as a manifest.
+pub(crate) fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }

@@ -32,7 +32,6 @@ mod self_test;
 mod shared;
 mod state;
 mod tun;
-mod watch;
 mod watchdog;
 mod worker;
 mod workers;

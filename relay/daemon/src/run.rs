@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use revisions::Watch;
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
@@ -29,7 +30,6 @@ use crate::{
     relay::{Relay, Target},
     revision::{self, Offer, api, mounted},
     shared::{Identity, SelfTest, Shared},
-    watch::{Watch, is_manifest},
     watchdog::{Pulse, Watchdog},
 };
 
@@ -70,8 +70,8 @@ fn runtime() -> Result<Runtime, Failure> {
 
 async fn start_and_serve(options: Options) -> Result<(), Failure> {
     let signals = Signals::listen()?;
-    let watch = Watch::start(options.config.clone(), is_manifest);
-    let mounted = options.revision_dir.clone().map(|folder| (Watch::start(vec![folder.clone()], is_file), folder));
+    let watch = Watch::start(options.config.clone(), config::is_manifest);
+    let mounted = options.revision_dir.clone().map(|folder| (mounted::start(&folder), folder));
     let first = match options.by_revision() {
         true => Target::default(),
         false => config::load(&options.config).map_err(Failure::Config)?.into(),
@@ -95,10 +95,6 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
     tokio::spawn(admin::serve(listener, Arc::clone(&shared), relay.host().clone(), metrics));
     let sources = Sources { manifests: watch.spawn(), offers, speaker, events: relay.host().events()?, _offer: offer };
     serve(relay, &shared, signals, sources, worker_ended).await
-}
-
-fn is_file(path: &std::path::Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(mounted::is_file_name)
 }
 
 fn shared(options: &Options) -> Shared {

@@ -1,13 +1,6 @@
-//! What the operator tells a relay about its pod: fleet, sides, next hops.
+//! What the operator tells a relay about its pod: sides, next hops.
 
-use std::{fmt, net::IpAddr, str::FromStr};
-
-/// A `BorderRelay`, by namespace and name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FleetName {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
+use std::{net::IpAddr, str::FromStr};
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,29 +85,6 @@ pub(super) fn check(sides: &[Side], next_hops: &[NextHop]) -> Result<(), String>
     Ok(())
 }
 
-impl fmt::Display for FleetName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-impl FromStr for FleetName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_label = |label: &str| {
-            let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-            (1..=253).contains(&label.len()) && label.bytes().all(inner)
-        };
-        match text.split_once('/') {
-            Some((namespace, name)) if is_label(namespace) && is_label(name) => {
-                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
-            }
-            _ => Err("NAMESPACE/NAME of a BorderRelay".to_owned()),
-        }
-    }
-}
-
 impl FromStr for Side {
     type Err = String;
 
@@ -154,20 +124,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sides_next_hops_and_fleets_are_read() {
+    fn sides_and_next_hops_are_read() {
         let side: Side = "net1=Both".parse().unwrap();
         assert!(side.families.contain(Family::Ipv4) && side.families.contain(Family::Ipv6));
         let hop: NextHop = "net1=2001:db8::1".parse().unwrap();
         assert_eq!(hop.address, "2001:db8::1".parse::<IpAddr>().unwrap());
-        assert_eq!("isps/default".parse::<FleetName>().unwrap().to_string(), "isps/default");
         for bad in ["net1", "net1=", "net1=IPv5", "=IPv4", "a/b=IPv4"] {
             assert!(bad.parse::<Side>().is_err(), "{bad}");
         }
         for bad in ["net1=0.0.0.0", "net1=ff02::1", "net1=127.0.0.1", "net1=router"] {
             assert!(bad.parse::<NextHop>().is_err(), "{bad}");
-        }
-        for bad in ["default", "a/", "A/b", "a/b/c"] {
-            assert!(bad.parse::<FleetName>().is_err(), "{bad}");
         }
     }
 

@@ -5,8 +5,7 @@ use std::{fs, io, path::Path};
 use crds::revision::{CHUNK_BYTES, Files, MAX_CHUNKS};
 use tokio::sync::mpsc::Sender;
 
-use super::{Offer, Source};
-use crate::watch::Watch;
+use crate::{Offer, Source, Watch};
 
 /// As many bytes as a file may have: a chunk, and what an index of [`MAX_CHUNKS`] chunks needs less.
 const MAX_FILE: u64 = CHUNK_BYTES as u64 + (1 << 20);
@@ -15,7 +14,7 @@ const MAX_FILE: u64 = CHUNK_BYTES as u64 + (1 << 20);
 ///
 /// # Errors
 /// If it is there and cannot be read.
-pub(crate) fn read(folder: &Path) -> io::Result<Files> {
+pub fn read(folder: &Path) -> io::Result<Files> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Files::new()),
         entries => entries?,
@@ -37,12 +36,23 @@ pub(crate) fn read(folder: &Path) -> io::Result<Files> {
 }
 
 /// Whether it can be a file of a revision.
-pub(crate) fn is_file_name(name: &str) -> bool {
+#[must_use]
+pub fn is_file_name(name: &str) -> bool {
     !name.starts_with('.')
 }
 
+/// A watch over the files of a directory. Begin it before they are read.
+#[must_use]
+pub fn start(folder: &Path) -> Watch {
+    Watch::start(vec![folder.to_owned()], is_file)
+}
+
+fn is_file(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(is_file_name)
+}
+
 /// Offers what is in a directory, now and after each change.
-pub(crate) async fn watch(watch: Watch, folder: &Path, offers: Sender<Offer>) {
+pub async fn watch(watch: Watch, folder: &Path, offers: Sender<Offer>) {
     let mut changes = watch.spawn();
     while changes.recv().await.is_some() {
         match read(folder) {

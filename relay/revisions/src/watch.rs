@@ -24,7 +24,7 @@ const PATIENCE: u32 = 10;
 const LOOK: Duration = Duration::from_secs(5);
 
 /// A watch over files and directories.
-pub(crate) struct Watch {
+pub struct Watch {
     paths: Vec<PathBuf>,
     /// Whether a directory's file is read.
     is_read: fn(&Path) -> bool,
@@ -36,18 +36,20 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Begins to watch. Call it before the manifests are read, so that no change falls between.
-    pub(crate) fn start(paths: Vec<PathBuf>, is_read: fn(&Path) -> bool) -> Self {
+    #[must_use]
+    pub fn start(paths: Vec<PathBuf>, is_read: fn(&Path) -> bool) -> Self {
         let (sender, events) = channel(1);
         let watcher = watcher(&paths, sender);
         if let Err(error) = &watcher {
-            tracing::warn!("no notice of changed manifests ({error}): looking every {} s instead", LOOK.as_secs());
+            tracing::warn!("no notice of changed files ({error}): looking every {} s instead", LOOK.as_secs());
         }
         let seen = fingerprint(&paths, is_read);
         Self { paths, is_read, seen, events, _watcher: watcher.ok() }
     }
 
     /// Watches on, and tells of each change.
-    pub(crate) fn spawn(mut self) -> Receiver<()> {
+    #[must_use]
+    pub fn spawn(mut self) -> Receiver<()> {
         let (sender, changes) = channel(1);
         tokio::spawn(async move {
             loop {
@@ -137,16 +139,15 @@ fn fingerprint(paths: &[PathBuf], is_read: fn(&Path) -> bool) -> Fingerprint {
     .collect()
 }
 
-/// Whether a directory's file is read as a manifest.
-pub(crate) fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    fn is_manifest(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == "yaml")
+    }
 
     async fn notices(watch: &mut Watch) -> bool {
         timeout(Duration::from_secs(2), watch.changed()).await.is_ok()

@@ -4,27 +4,30 @@ use std::collections::BTreeMap;
 
 use crds::revision::{Error, Revision};
 
-use super::Source;
-use crate::cli::FleetName;
+use crate::{FleetName, Source};
 
 /// Why a revision is not taken: a word for conditions, and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
+pub struct Refusal {
+    /// The word.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
 }
 
 /// A revision by number and hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) sequence: u64,
-    pub(crate) hash: String,
+pub struct Identity {
+    /// Its number.
+    pub sequence: u64,
+    /// [`Revision::hash`].
+    pub hash: String,
 }
 
 /// What to do about an offer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// Forward by it.
+pub enum Decision {
+    /// Work by it.
     Take(Revision, Identity),
     /// It is in use already: now this source has it too.
     Confirmed,
@@ -34,20 +37,21 @@ pub(crate) enum Decision {
 
 /// What is in use, and what is wrong with what came later.
 #[derive(Debug, Default)]
-pub(crate) struct Choice {
+pub struct Choice {
     fleet: Option<FleetName>,
     active: Option<Identity>,
     refusals: BTreeMap<Source, Refusal>,
 }
 
 impl Choice {
-    /// For a relay of this fleet, if it is of one.
-    pub(crate) fn new(fleet: Option<FleetName>) -> Self {
+    /// For a pod of this fleet, if it is of one.
+    #[must_use]
+    pub fn new(fleet: Option<FleetName>) -> Self {
         Self { fleet, ..Self::default() }
     }
 
     /// Decides about what a source has. [`Choice::activated`] and [`Choice::refuse`] say how a `Take` ended.
-    pub(crate) fn consider(&mut self, source: Source, read: Result<Revision, Error>) -> Decision {
+    pub fn consider(&mut self, source: Source, read: Result<Revision, Error>) -> Decision {
         self.refusals.remove(&source);
         let decision = read.map_err(Refusal::from).and_then(|revision| self.decide(source, revision));
         decision.unwrap_or_else(|refusal| {
@@ -58,7 +62,7 @@ impl Choice {
 
     fn decide(&self, source: Source, revision: Revision) -> Result<Decision, Refusal> {
         if let Some(fleet) = self.fleet.as_ref().filter(|fleet| fleet.name != revision.fleet) {
-            let message = format!("the revision is of fleet {}, and this relay of {}", revision.fleet, fleet.name);
+            let message = format!("the revision is of fleet {}, and this pod of {}", revision.fleet, fleet.name);
             return Err(Refusal { reason: "OtherFleet", message });
         }
         let offered = Identity { sequence: revision.sequence, hash: revision.hash() };
@@ -91,18 +95,19 @@ impl Choice {
     }
 
     /// A revision is in use from now on.
-    pub(crate) fn activated(&mut self, identity: Identity) {
+    pub fn activated(&mut self, identity: Identity) {
         self.active = Some(identity);
         self.refusals.remove(&Source::LastGood);
     }
 
     /// What a source has is not taken.
-    pub(crate) fn refuse(&mut self, source: Source, refusal: Refusal) {
+    pub fn refuse(&mut self, source: Source, refusal: Refusal) {
         self.refusals.insert(source, refusal);
     }
 
     /// What to tell: what is wrong with what the API server has; with the copies only as long as it has said nothing.
-    pub(crate) fn refusal(&self, api_has_spoken: bool) -> Option<&Refusal> {
+    #[must_use]
+    pub fn refusal(&self, api_has_spoken: bool) -> Option<&Refusal> {
         let (source, refusal) = self.refusals.first_key_value()?;
         (*source == Source::Api || !api_has_spoken).then_some(refusal)
     }
@@ -129,7 +134,11 @@ mod tests {
         let domain = |name: &&str| crds::revision::Domain {
             config: mape::DomainConfig {
                 name: mape::DomainName { namespace: "isps".to_owned(), name: (*name).to_owned() },
-                ..crate::self_test::domain()
+                created: 0,
+                softwire_address: "2001:db8::1".parse().unwrap(),
+                version: mape::Version::Rfc7597,
+                rules: Vec::new(),
+                options: mape::Options::default(),
             },
             communities: Vec::new(),
             local_preference: None,

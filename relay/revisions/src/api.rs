@@ -21,8 +21,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Offer, Source};
-use crate::cli::FleetName;
+use crate::{FleetName, Offer, Source};
 
 /// How long the API server is given for one watch, in seconds: when it is away without a word, this is when we notice.
 const WATCH: u32 = 60;
@@ -32,7 +31,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 
 /// Whether the API server answers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Contact(Arc<Mutex<Inner>>);
+pub struct Contact(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Clone, Default)]
 struct Inner {
@@ -43,19 +42,23 @@ struct Inner {
 
 /// The API server does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Away {
-    pub(crate) since: Timestamp,
-    pub(crate) why: String,
+pub struct Away {
+    /// Since when.
+    pub since: Timestamp,
+    /// What went wrong last.
+    pub why: String,
 }
 
 impl Contact {
     /// Since when it does not answer, if so.
-    pub(crate) fn away(&self) -> Option<Away> {
+    #[must_use]
+    pub fn away(&self) -> Option<Away> {
         self.inner().away.clone()
     }
 
     /// Whether it has ever answered.
-    pub(crate) fn has_spoken(&self) -> bool {
+    #[must_use]
+    pub fn has_spoken(&self) -> bool {
         self.inner().has_spoken
     }
 
@@ -72,7 +75,7 @@ impl Contact {
         match &mut inner.away {
             Some(away) => why.clone_into(&mut away.why),
             None => {
-                tracing::warn!("the API server does not answer, forwarding goes on: {why}");
+                tracing::warn!("the API server does not answer, what is in use stays in use: {why}");
                 inner.away = Some(Away { since: Timestamp::now(), why: why.to_owned() });
             }
         }
@@ -87,7 +90,7 @@ impl Contact {
 type Update = (String, Option<Files>);
 
 /// Watches the fleet's revision forever, and offers it whenever anything about it changes.
-pub(crate) async fn watch(fleet: FleetName, offers: Sender<Offer>, contact: Contact) {
+pub async fn watch(fleet: FleetName, offers: Sender<Offer>, contact: Contact) {
     let client = client(&contact).await;
     let (updates, mut received) = channel(16);
     let index = object_name(&fleet.name, 0);
