@@ -1,0 +1,72 @@
+//! The speaker: announces what the relay in the same pod serves, by a BIRD that it configures and watches.
+//!
+//! ```text
+//! run -> inputs (revision, fleet, passwords, the pod's network) -> plan (which sessions, which prefixes) -> render (bird.conf)
+//!                                                                                                            |
+//!     shared <- sessions (up? since when?) <- bird (control socket, log) <- keeper (BIRD, kept running) <----'
+//!      |-> peers   a socket for the relay: which routers are up
+//!      '-> admin   HTTP: /state, /metrics, /livez, /readyz, /startupz
+//! leave: SIGTERM, step by step
+//! offline: `culvert-speaker render`
+//! ```
+#![forbid(unsafe_code)]
+
+mod admin;
+mod bird;
+mod cli;
+mod host;
+mod inputs;
+mod keeper;
+mod leave;
+mod log;
+mod metrics;
+mod offline;
+mod peers;
+mod plan;
+mod render;
+mod run;
+mod sessions;
+mod shared;
+mod speaker;
+mod state;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, Rendering};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(options) => {
+            log::start(options.log_format, options.log_level);
+            match run::run(*options) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    tracing::error!("{error}");
+                    // As the relay says that the box is not as it must be.
+                    ExitCode::from(4)
+                }
+            }
+        }
+        Command::Render(rendering) => print(&rendering),
+        Command::Bird { parent, command } => {
+            eprintln!("{}: {}", command.join(" "), bird::process::become_bird(parent, &command));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(rendering: &Rendering) -> ExitCode {
+    match offline::rendered(rendering) {
+        Ok((text, missing)) => {
+            missing.iter().for_each(|line| eprintln!("{line}"));
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            errors.iter().for_each(|line| eprintln!("{line}"));
+            ExitCode::from(3)
+        }
+    }
+}
