@@ -30,7 +30,7 @@ DETECTION = BFD["receiveIntervalMilliseconds"] * BFD["detectMultiplier"]
 def bgp(**more) -> dict:
     """`spec.bgp` with a session for each family with each router."""
     peers = [
-        {"name": f"tor{place}-{side.name}", "address": str(address), "peerASN": ROUTER_AS, "bfd": BFD,
+        {"name": f"tor{place}-{side.name}", "address": str(address), "peerASN": ROUTER_AS, "bfd": BFD, "ttlSecurity": "Enabled",
          "connectRetrySeconds": 1}
         for side in SEGMENTS for place, address in enumerate(side.routers, start=1)
     ]
