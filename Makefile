@@ -10,8 +10,8 @@ help: ## Show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: tools ## Build culvert-relay, culvertctl and culvert-operator, optimized, into target/release
-	$(CARGO) build --release --locked -p culvert-relay -p culvertctl -p culvert-operator
+build: tools ## Build culvert-relay, culvert-speaker, culvertctl and culvert-operator, optimized, into target/release
+	$(CARGO) build --release --locked -p culvert-relay -p culvert-speaker -p culvertctl -p culvert-operator
 
 .PHONY: meter
 meter: tools

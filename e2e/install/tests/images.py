@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import tarfile
@@ -17,7 +18,12 @@ from lab.namespaces import command
 
 BUILD = REPOSITORY / "deploy" / "images" / "build"
 NAMES = sorted(file.parent.name for file in BUILD.parent.glob("*/Containerfile"))
-USERS = {"operator": "65532:65532", "relay": "0:0"}
+USERS = {"operator": "65532:65532", "relay": "0:0", "speaker": "0:0"}
+LICENCES = {"speaker": "Apache-2.0 AND GPL-2.0-or-later"}
+# What else is in an image: BIRD as Debian has it, the loader and libraries that it needs, and their licences.
+BESIDES = {"speaker": re.compile(r"usr/sbin/bird|lib(64)?/ld-linux-[^/]+|usr/lib/[^/]+/lib[^/]+\.so\.[0-9]+|"
+                                 r"usr/share/doc/[^/]+/copyright|usr/share/common-licenses/[^/]+")}
+GOLDEN = REPOSITORY / "relay" / "speaker" / "tests" / "golden"
 
 
 def test_the_same_programs_make_the_same_image(stage: Stage):
@@ -29,7 +35,7 @@ def test_the_same_programs_make_the_same_image(stage: Stage):
 
 
 def test_what_is_in_an_image(_stage: Stage):
-    """one static program, whose it is, and no trace of the machine that built it"""
+    """one static program, BIRD beside the speaker, whose it is, and no trace of the machine that built it"""
     for name in NAMES:
         image = Image(built(name))
         assert image.name == f"localhost/culvert-{name}:{workspace_version()}", image.name
@@ -37,11 +43,20 @@ def test_what_is_in_an_image(_stage: Stage):
         assert config["User"] == USERS[name] and config["Entrypoint"] == [f"/culvert-{name}"], config
         labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
         assert (labels["title"], labels["version"]) == (f"culvert-{name}", workspace_version())
-        assert labels["licenses"] == "Apache-2.0" and labels["description"] and len(labels["revision"]) == 40, labels
+        assert labels["licenses"] == LICENCES.get(name, "Apache-2.0") and labels["description"] and len(labels["revision"]) == 40, labels
         assert labels["created"] == image.config["created"], (labels, image.config["created"])
-        member, content = image.member()
-        assert {"name": f"culvert-{name}", "mode": 0o755, "uid": 0, "gid": 0}.items() <= member.get_info().items()
-        assert datetime.fromtimestamp(member.mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") == labels["created"]
+        members = image.members()
+        for member, _ in members.values():
+            assert (member.uid, member.gid) == (0, 0) and member.mode & 0o7777 in (0o644, 0o755), member.get_info()
+            made = datetime.fromtimestamp(member.mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            assert made == labels["created"] or member.isdir(), (member.name, made)
+        member, content = members.pop(f"culvert-{name}")
+        assert member.mode & 0o7777 == 0o755
+        others = [path for path, (member, _) in members.items() if member.isfile()]
+        strange = [path for path in others if not (name in BESIDES and BESIDES[name].fullmatch(path))]
+        assert not strange, f"{name}: {strange}"
+        links = [path for path, (member, _) in members.items() if not member.isfile() and not member.isdir()]
+        assert not links, f"{name}: {links}"
         assert not needs_an_interpreter(content), f"{name} is not static"
         for place in (REPOSITORY, Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))):
             assert str(place).encode() not in content, f"{name} names {place}"
@@ -51,10 +66,25 @@ def test_it_runs_alone(stage: Stage):
     """with nothing else in its root, as the user of the image, the program starts"""
     for name in NAMES:
         image = Image(built(name))
-        program = image.unpack(stage.folder / name)
+        root = image.unpack(stage.folder / name)
         user = image.config["config"]["User"]
-        said = command("chroot", f"--userspec={user}", str(program.parent), f"/culvert-{name}", "--version")
+        said = command("chroot", f"--userspec={user}", str(root), f"/culvert-{name}", "--version")
         assert said.split() == [f"culvert-{name}", workspace_version()], said
+
+
+def test_bird_is_debians(stage: Stage):
+    """the speaker's BIRD is the package's, byte by byte, runs in the image, and takes what the speaker writes"""
+    image = Image(built("speaker"))
+    package, version = image.config["config"]["Labels"]["dev.culvert.bird"].split()
+    members = image.members()
+    assert members["usr/sbin/bird"][1] == Path("/usr/sbin/bird").read_bytes()
+    assert command("dpkg-query", "--show", "--showformat=${Version}", package) == version
+    copyright = members[f"usr/share/doc/{package}/copyright"][1].decode()
+    assert "GPL-2" in copyright and b"GNU GENERAL PUBLIC LICENSE" in members["usr/share/common-licenses/GPL-2"][1]
+    root = image.unpack(stage.folder / "bird")
+    for case in sorted(GOLDEN.glob("*/bird.conf")):
+        (root / "bird.conf").write_bytes(case.read_bytes())
+        command("chroot", str(root), "/usr/sbin/bird", "-p", "-c", "/bird.conf")
 
 
 class Image:
@@ -74,21 +104,26 @@ class Image:
         assert hashlib.sha256(content).hexdigest() == digest.removeprefix("sha256:")
         return content
 
-    def member(self) -> tuple[tarfile.TarInfo, bytes]:
-        """The only file of the only layer."""
-        [layer] = self.manifest["layers"]
-        with tarfile.open(fileobj=io.BytesIO(self.blob(layer["digest"]))) as tar:
-            [member] = tar.getmembers()
-            return member, tar.extractfile(member).read()
+    def members(self) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
+        """The files and folders of the layers, by path."""
+        found = {}
+        for layer in self.manifest["layers"]:
+            with tarfile.open(fileobj=io.BytesIO(self.blob(layer["digest"]))) as tar:
+                for member in tar:
+                    content = tar.extractfile(member).read() if member.isfile() else b""
+                    found[member.name.strip("./")] = (member, content)
+        return found
 
     def unpack(self, folder: Path) -> Path:
-        """Its program in a folder with nothing else."""
-        member, content = self.member()
+        """All of it in a folder with nothing else."""
         folder.mkdir()
-        program = folder / member.name
-        program.write_bytes(content)
-        program.chmod(member.mode & 0o7777)
-        return program
+        for path, (member, content) in self.members().items():
+            place = folder / path
+            if member.isfile():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+                place.chmod(member.mode & 0o7777)
+        return folder
 
 
 def build(folder: Path) -> dict[str, Image]:
