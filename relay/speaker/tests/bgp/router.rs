@@ -12,6 +12,9 @@ use crate::lab::{Lab, POD4, POD6, run, until};
 
 const DAEMONS: [&str; 3] = ["zebra", "bgpd", "bfdd"];
 
+/// Where FRR keeps sockets of instances with names, whatever it is told.
+const SOCKETS: &str = "/var/run/frr";
+
 /// Fast enough for tests, slow enough for a busy machine.
 const BFD: &str = "bfd\n profile fast\n  transmit-interval 100\n  receive-interval 100\n  detect-multiplier 3\n";
 
@@ -39,6 +42,8 @@ impl<'l> Router<'l> {
             fs::write(folder.join(format!("{daemon}.conf")), config).unwrap();
         }
         run("chown", &["-R", "frr:frr", folder.to_str().unwrap()]);
+        // Its service would make it, and has not run.
+        run("install", &["-d", "-o", "frr", "-g", "frr", SOCKETS]);
         run("chmod", &["755", lab.folder.path().to_str().unwrap()]);
         let mut router = Self { lab, processes: Vec::new() };
         for daemon in DAEMONS {
@@ -113,8 +118,7 @@ impl Drop for Router<'_> {
             let _ = process.kill();
             let _ = process.wait();
         }
-        // Where FRR keeps sockets of instances with names.
-        let _ = fs::remove_dir_all(Path::new("/var/run/frr").join(&self.lab.name));
+        let _ = fs::remove_dir_all(Path::new(SOCKETS).join(&self.lab.name));
     }
 }
 
