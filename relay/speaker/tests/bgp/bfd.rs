@@ -28,7 +28,8 @@ fn packets_that_are_silently_dropped_are_noticed() {
     let begun = Instant::now();
     let line = relay.until_all("down, BFD at 100 ms x 3", false);
     println!("carrier up, all dropped: both sessions down in {:.0?}", begun.elapsed());
-    assert_eq!(line["peers"][0]["bfd"], "Down", "{line}");
+    // Down, or Init: what the router sends still arrives.
+    assert_ne!(line["peers"][0]["bfd"], "Up", "{line}");
     nft("delete table netdev cut");
     relay.until_all("up again", true);
     router.until_path(PREFIX, |_| true);
