@@ -5,16 +5,14 @@ use std::time::Instant;
 use crate::{
     lab::{Lab, run},
     router::Router,
-    speaker::{Files, PREFIX, Speaker, both, isp_a},
+    speaker::{Files, PREFIX, Speaker},
 };
 
 #[test]
 fn packets_that_are_silently_dropped_are_noticed() {
     let lab = Lab::new();
     let router = Router::start(&lab);
-    let mut files = Files::new(&lab);
-    files.fleet(&both());
-    files.revision(vec![isp_a()]);
+    Files::of_isp_a(&lab);
     lab.route(PREFIX, "");
     let speaker = Speaker::start(&lab);
     let mut relay = speaker.listen();

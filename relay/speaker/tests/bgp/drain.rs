@@ -7,16 +7,14 @@ use serde_json::json;
 use crate::{
     lab::{Lab, POD4, until},
     router::Router,
-    speaker::{BR_PREFIX, Files, PREFIX, Speaker, both, is_there, isp_a},
+    speaker::{BR_PREFIX, Files, PREFIX, Speaker, is_there},
 };
 
 #[test]
 fn it_asks_then_withdraws_then_says_goodbye() {
     let lab = Lab::new();
     let router = Router::start(&lab);
-    let mut files = Files::new(&lab);
-    files.fleet(&both());
-    files.revision(vec![isp_a()]);
+    Files::of_isp_a(&lab);
     lab.route(PREFIX, "");
     lab.route(BR_PREFIX, "");
     let speaker = Speaker::start(&lab);
@@ -52,9 +50,7 @@ fn it_asks_then_withdraws_then_says_goodbye() {
 fn without_anything_announced_it_ends_at_once() {
     let lab = Lab::new();
     let router = Router::start(&lab);
-    let mut files = Files::new(&lab);
-    files.fleet(&both());
-    files.revision(vec![isp_a()]);
+    Files::of_isp_a(&lab);
     lab.route(PREFIX, "metric 7597");
     let speaker = Speaker::start(&lab);
     speaker.until_ready();

@@ -54,9 +54,7 @@ fn the_relay_and_the_operator_hear_of_sessions() {
 fn bird_that_is_killed_is_started_again_and_its_peers_are_down_meanwhile() {
     let lab = Lab::new();
     let router = Router::start(&lab);
-    let mut files = Files::new(&lab);
-    files.fleet(&both());
-    files.revision(vec![isp_a()]);
+    Files::of_isp_a(&lab);
     lab.route(PREFIX, "");
     let speaker = Speaker::start(&lab);
     let mut relay = speaker.listen();
@@ -76,9 +74,7 @@ fn bird_that_is_killed_is_started_again_and_its_peers_are_down_meanwhile() {
 fn bird_ends_with_its_speaker() {
     let lab = Lab::new();
     let router = Router::start(&lab);
-    let mut files = Files::new(&lab);
-    files.fleet(&both());
-    files.revision(vec![isp_a()]);
+    Files::of_isp_a(&lab);
     lab.route(PREFIX, "");
     let speaker = Speaker::start(&lab);
     router.until_path(PREFIX, |_| true);

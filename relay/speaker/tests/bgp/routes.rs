@@ -91,9 +91,7 @@ fn a_relay_that_was_taken_over_announces_no_more_than_the_fleet_has() {
 fn prefixes_change_and_bird_stays() {
     let lab = Lab::new();
     let router = Router::start(&lab);
-    let mut files = Files::new(&lab);
-    files.fleet(&both());
-    files.revision(vec![isp_a()]);
+    let mut files = Files::of_isp_a(&lab);
     let speaker = Speaker::start(&lab);
     speaker.until_ready();
     let (bird, since) = (speaker.bird(), speaker.state()["sessions"][0]["since"].clone());

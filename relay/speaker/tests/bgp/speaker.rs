@@ -42,6 +42,14 @@ impl<'l> Files<'l> {
         Self { lab, sequence: 0, generation: 0 }
     }
 
+    /// What almost every test begins with: a fleet with sessions with both addresses of the router, which serves `isp-a`.
+    pub(crate) fn of_isp_a(lab: &'l Lab) -> Self {
+        let mut files = Self::new(lab);
+        files.fleet(&both());
+        files.revision(vec![isp_a()]);
+        files
+    }
+
     /// A new generation of the fleet: what `spec.bgp` says.
     pub(crate) fn fleet(&mut self, bgp: &Value) {
         self.generation += 1;
