@@ -8,12 +8,14 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use revisions::FleetName;
+use ::pod::{FleetName, log::Log};
+use clap::{Args, Parser, Subcommand};
 
 mod pod;
 
-pub(crate) use self::pod::{Families, Family, NextHop, Side};
+pub(crate) use ::pod::Family;
+
+pub(crate) use self::pod::{Families, NextHop, Side};
 use crate::host::RouteTable;
 
 /// The IPv4 dummy address, for relays that have no other (RFC 7600 §4.5 D).
@@ -136,13 +138,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "main|NUMBER", env = "CULVERT_ROUTE_TABLE")]
     pub(crate) route_table: Option<RouteTable>,
 
-    /// How log lines look; they go to standard error
-    #[arg(long, value_name = "FORMAT", env = "CULVERT_LOG_FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
-
-    /// Least severe log lines to write
-    #[arg(long, value_name = "LEVEL", env = "CULVERT_LOG_LEVEL", default_value = "info")]
-    pub(crate) log_level: LogLevel,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 impl Options {
@@ -190,23 +187,6 @@ impl Options {
         }
         pod::check(&self.sides, &self.next_hops)
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 fn interface_name(text: &str) -> Result<String, String> {

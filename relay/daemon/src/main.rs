@@ -18,7 +18,6 @@ mod config;
 mod failure;
 mod host;
 mod leaving;
-mod log;
 mod metrics;
 mod obstacles;
 mod peers;
@@ -45,7 +44,7 @@ use crate::cli::{Cli, Command};
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(options) => {
-            log::start(options.log_format, options.log_level);
+            options.log.start();
             run::run(*options)
         }
         Command::Wait => run::wait(),

@@ -1,23 +1,12 @@
 //! What a relay with sides is missing, and what to do about it: a word for the operator's conditions, and a sentence.
 
+pub(crate) use pod::Obstacle;
+
 use crate::{
     cli::{Families, Family},
     host::{HopView, SideView, View, accept_ra, forwarding_ipv6, rp_filter_all},
     peers::Speech,
 };
-
-/// Something that is missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Obstacle {
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
-}
-
-impl Obstacle {
-    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
-}
 
 /// Settings that only the box's administrator can change, where `/proc/sys` is not writable.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

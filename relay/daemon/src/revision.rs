@@ -1,7 +1,7 @@
 //! The revision that the relay forwards by: where it comes from, which one wins, and what is kept of it.
 //!
 //! ```text
-//! api        watches the ConfigMaps through the API server --.  (crate revisions)
+//! api        watches the ConfigMaps through the API server --.  (crate pod)
 //! mounted    the same ConfigMaps as files in the pod ---------+--> choice: the highest number --> relay: activate
 //! last_good  what was in use before this container ----------'                  |                    |
 //!            ^------------------------------------------------------------------+-- keeps it, and --> history
@@ -10,4 +10,4 @@
 pub(crate) mod history;
 pub(crate) mod last_good;
 
-pub(crate) use revisions::{Offer, Source, api, choice, mounted, offers};
+pub(crate) use pod::{Offer, Source, api, choice, mounted, offers};

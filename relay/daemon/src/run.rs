@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use revisions::Watch;
+use pod::Watch;
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use crds::routes::TABLE;
-use revisions::FleetName;
+use pod::{FleetName, log::Log};
 
 /// Announces what a relay serves, by BIRD.
 #[derive(Debug, Parser)]
@@ -88,13 +88,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDRESS:PORT", env = "CULVERT_ADMIN", default_value = "127.0.0.1:9109")]
     pub(crate) admin: SocketAddr,
 
-    /// How log lines look; they go to standard error
-    #[arg(long, value_name = "FORMAT", env = "CULVERT_LOG_FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
-
-    /// Least severe log lines to write
-    #[arg(long, value_name = "LEVEL", env = "CULVERT_LOG_LEVEL", default_value = "info")]
-    pub(crate) log_level: LogLevel,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -110,23 +105,6 @@ pub(crate) struct Rendering {
     /// The table that has the relay's routes
     #[arg(long, value_name = "NUMBER", default_value_t = TABLE)]
     pub(crate) route_table: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crds::{
     },
 };
 use mape::DomainName;
-use revisions::{
+use pod::{
     FleetName, Offer, Source,
     choice::{Choice, Decision, Identity, Refusal},
     mounted,

@@ -18,7 +18,6 @@ mod host;
 mod inputs;
 mod keeper;
 mod leave;
-mod log;
 mod metrics;
 mod offline;
 mod peers;
@@ -39,7 +38,7 @@ use crate::cli::{Cli, Command, Rendering};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(options) => {
-            log::start(options.log_format, options.log_level);
+            options.log.start();
             match run::run(*options) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {

@@ -11,8 +11,9 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use crds::{FleetConfig, border_relay::Side, revision::Domain};
+use crds::{FleetConfig, revision::Domain};
 use mape::IpNet;
+pub(crate) use pod::{Family, Obstacle};
 
 pub(crate) use self::{
     announce::{Announcements, Community, Group},
@@ -64,13 +65,6 @@ pub(crate) enum Phase {
     Withdrawn,
 }
 
-/// An address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Family {
-    Ipv4,
-    Ipv6,
-}
-
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -80,13 +74,6 @@ pub(crate) struct Plan {
     pub(crate) phase: Phase,
     /// What keeps sessions from being there.
     pub(crate) obstacles: Vec<Obstacle>,
-}
-
-/// Something that is missing: a word for the operator's conditions, and a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Obstacle {
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
 }
 
 impl Plan {
@@ -122,31 +109,6 @@ impl Plan {
 fn is_for(input: &Input<'_>, peer: &crds::fleet::PeerConfig) -> bool {
     let nodes = input.peer_nodes.get(&peer.name);
     peer.node_selector.is_empty() || nodes.is_some_and(|nodes| nodes.contains(&input.pod.node))
-}
-
-impl Family {
-    pub(crate) const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
-
-    /// Whether an interface with this side carries it.
-    pub(crate) fn is_of(self, side: Side) -> bool {
-        match self {
-            Self::Ipv4 => side.is_ipv4(),
-            Self::Ipv6 => side.is_ipv6(),
-        }
-    }
-
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Ipv4 => "IPv4",
-            Self::Ipv6 => "IPv6",
-        }
-    }
-}
-
-impl Obstacle {
-    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
 }
 
 #[cfg(test)]

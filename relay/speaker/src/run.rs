@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use revisions::{Offer, api, mounted, offers};
+use pod::{Offer, api, mounted, offers};
 use tokio::{
     net::TcpListener,
     runtime::Builder,
@@ -84,7 +84,7 @@ fn first(folder: &std::path::Path) -> Offer {
         tracing::warn!(folder = %folder.display(), %error, "the mounted revision cannot be read");
         crds::revision::Files::new()
     });
-    Offer { source: revisions::Source::Mounted, files }
+    Offer { source: pod::Source::Mounted, files }
 }
 
 /// Where news come from.

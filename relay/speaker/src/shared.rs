@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use revisions::{
+use pod::{
     FleetName,
     api::Contact,
     choice::{Identity, Refusal},

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
-use revisions::Offer;
+use pod::Offer;
 use tokio::sync::mpsc::Sender;
 
 use crate::{

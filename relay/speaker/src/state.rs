@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use revisions::api::Away;
+use pod::api::Away;
 use serde::Serialize;
 
 use crate::{

@@ -2,14 +2,7 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-/// An address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Family {
-    /// Where the Internet is.
-    Ipv4,
-    /// Where the CEs are.
-    Ipv6,
-}
+use ::pod::Family;
 
 /// The families of a side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,21 +23,6 @@ pub(crate) struct Side {
 pub(crate) struct NextHop {
     pub(crate) interface: String,
     pub(crate) address: IpAddr,
-}
-
-impl Family {
-    pub(crate) const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
-
-    pub(crate) fn of(address: IpAddr) -> Self {
-        if address.is_ipv4() { Self::Ipv4 } else { Self::Ipv6 }
-    }
-
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Ipv4 => "IPv4",
-            Self::Ipv6 => "IPv6",
-        }
-    }
 }
 
 impl Families {

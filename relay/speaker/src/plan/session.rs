@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use crds::{
     FleetConfig,
-    border_relay::SecretKeyRef,
+    border_relay::{SecretKeyRef, Side},
     fleet::{BfdConfig, PeerConfig},
 };
 use mape::{IpNet, options::Toggle};
@@ -92,7 +92,7 @@ pub(super) fn families(fleet: &FleetConfig, peer: &PeerConfig, interface: Option
         Family::Ipv4 => is_ipv4_session || peer.extended_next_hop == Toggle::Enabled,
         Family::Ipv6 => !is_ipv4_session,
     };
-    let is_for = |family: &Family| side.is_none_or(|side| family.is_of(side));
+    let is_for = |family: &Family| side.is_none_or(|side| carries(side, *family));
     Family::ALL.into_iter().filter(is_carried).filter(is_for).collect()
 }
 
@@ -219,4 +219,11 @@ fn password(input: &Input<'_>, peer: &PeerConfig, secret: &SecretKeyRef) -> Resu
 /// BIRD's strings end at the next `"`, and know no other way to write one.
 fn is_plain(byte: u8) -> bool {
     (byte.is_ascii_graphic() || byte == b' ') && byte != b'"'
+}
+/// Whether an interface with this side carries packets of a family.
+fn carries(side: Side, family: Family) -> bool {
+    match family {
+        Family::Ipv4 => side.is_ipv4(),
+        Family::Ipv6 => side.is_ipv6(),
+    }
 }

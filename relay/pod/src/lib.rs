@@ -1,16 +1,23 @@
-//! The revision that a pod works by: where it comes from, and which one wins. Relays and speakers alike.
+//! What the containers of a relay's pod have in common, relay and speaker: above all the revision that the pod works by, where
+//! it comes from, and which one wins.
 //!
 //! ```text
 //! api        watches the ConfigMaps through the API server --.
 //! mounted    the same ConfigMaps as files in the pod ---------+--> choice: the highest number --> relay, speaker
 //! (relay)    what was in use before this container -----------'
 //! ```
+//!
+//! And what they say alike: how they log ([`log`]), and the words for families ([`Family`]) and for what is
+//! missing ([`Obstacle`]).
 #![forbid(unsafe_code)]
 
 pub mod api;
 pub mod choice;
+mod family;
 mod fleet_name;
+pub mod log;
 pub mod mounted;
+mod obstacle;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -18,7 +25,7 @@ use std::collections::BTreeSet;
 use crds::revision::{Files, drain};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-pub use self::{fleet_name::FleetName, watch::Watch};
+pub use self::{family::Family, fleet_name::FleetName, obstacle::Obstacle, watch::Watch};
 
 /// Where a revision comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
