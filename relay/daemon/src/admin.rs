@@ -1,6 +1,6 @@
 //! The HTTP server: health, state, metrics.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use serde::Deserialize;
-use tokio::{net::TcpListener, task::spawn_blocking, time::timeout};
+use tokio::{net::TcpListener, task::spawn_blocking};
 
 use crate::{
     host::Host,
@@ -21,9 +21,6 @@ use crate::{
 
 /// The version of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// How long a question about changes waits for one.
-const LONG_POLL: Duration = Duration::from_secs(30);
 
 struct Admin {
     shared: Arc<Shared>,
@@ -88,10 +85,8 @@ struct After {
 
 /// With `?after=NUMBER`: once there is a change after that one, or nothing has changed for a while.
 async fn state(Extract(admin): Extract<Arc<Admin>>, Query(After { after }): Query<After>) -> Json<State> {
-    let mut changes = admin.shared.changes();
     if let Some(after) = after {
-        // Whether it changed or not: what there is is what is told.
-        let _ = timeout(LONG_POLL, changes.wait_for(|sequence| *sequence > after)).await;
+        admin.shared.board.changed_since(after).await;
     }
     let links = admin.host.link_drops().await;
     Json(State::read(&admin.shared, links))

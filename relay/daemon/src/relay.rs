@@ -284,7 +284,7 @@ impl Relay {
 
     /// Changes of what is reported.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.shared.changes()
+        self.shared.board.changes()
     }
 
     /// Forwards by `next` from now on, and by what it lacks of the one before for as long as that drains. On an error

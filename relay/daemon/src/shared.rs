@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     hash::{BuildHasher, RandomState},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use engine::{DomainCount, Memory, Now, Snapshot};
 use jiff::Timestamp;
 use mape::{Fleet, Ipv4Net};
-use tokio::sync::watch;
+use pod::{Board, Reports};
 
 mod lately;
 mod readiness;
@@ -48,10 +48,9 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     /// Whether the API server answers, where it is asked.
     pub(crate) contact: Contact,
-    status: Mutex<Status>,
+    /// What changes seldom.
+    pub(crate) board: Board<Status>,
     drops: Mutex<Lately>,
-    /// The number of the last change of what is reported.
-    sequence: watch::Sender<u64>,
 }
 
 /// Who this relay is.
@@ -84,13 +83,11 @@ pub(crate) struct Status {
     pub(crate) history: VecDeque<Activation>,
     /// Something that was removed is still forwarded.
     pub(crate) leaving: bool,
-    /// What was reported last.
-    reported: Reported,
 }
 
 /// What the operator waits for: its changes are numbered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Reported {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reported {
     revision: Option<(Option<u64>, String, Source)>,
     reasons: Vec<&'static str>,
     announcement: Announcement,
@@ -154,9 +151,8 @@ impl Shared {
             started: Timestamp::now(),
             identity,
             contact: Contact::default(),
-            status: Mutex::new(status),
+            board: Board::new(status),
             drops: Mutex::default(),
-            sequence: watch::Sender::new(1),
         }
     }
 
@@ -167,38 +163,25 @@ impl Shared {
 
     /// A copy of the status, and why the relay is not ready, if it is not.
     pub(crate) fn look(&self) -> (Status, Vec<&'static str>) {
-        let status = self.lock().clone();
+        let status = self.board.read(Status::clone);
         let reasons = status.readiness.reasons(Instant::now());
         (status, reasons)
     }
 
     /// What keeps it from forwarding, and whether it is asked to leave.
     pub(crate) fn faults(&self) -> (Vec<&'static str>, bool) {
-        let status = self.lock();
-        (status.readiness.faults(Instant::now()), status.readiness.draining)
+        self.board.read(|status| (status.readiness.faults(Instant::now()), status.readiness.draining))
     }
 
     /// Why it is not ready; empty if it is.
     pub(crate) fn reasons(&self) -> Vec<&'static str> {
-        self.lock().readiness.reasons(Instant::now())
+        self.board.read(|status| status.readiness.reasons(Instant::now()))
     }
 
     /// Changes the status, and tells those who wait if that changed anything that is reported. Readiness lapses with
     /// time: so it is called every second, with nothing to change.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
-        let mut status = self.lock();
-        let result = change(&mut status);
-        let now = Reported::of(&status);
-        if now != status.reported {
-            status.reported = now;
-            self.sequence.send_modify(|sequence| *sequence += 1);
-        }
-        result
-    }
-
-    /// The number of the last change, and those to come.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.sequence.subscribe()
+        self.board.update(change)
     }
 
     /// A round of the self-test is over.
@@ -231,25 +214,23 @@ impl Shared {
     pub(crate) fn workers(&self) -> Vec<Reading> {
         self.progress.iter().map(|progress| progress.read()).collect()
     }
-
-    fn lock(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn dropped(counts: &[DomainCount]) -> u64 {
     counts.iter().flat_map(|count| &count.dropped).map(|(_, _, count)| count.packets).sum()
 }
 
-impl Reported {
-    fn of(status: &Status) -> Self {
-        let Config { sequence, source, hash, .. } = &status.config;
-        Self {
+impl Reports for Status {
+    type Reported = Reported;
+
+    fn reported(&self) -> Reported {
+        let Config { sequence, source, hash, .. } = &self.config;
+        Reported {
             revision: source.map(|source| (*sequence, hash.clone(), source)),
-            reasons: status.readiness.reasons(Instant::now()),
-            announcement: status.announcement,
-            refusal: status.refusal.clone(),
-            obstacles: status.obstacles.clone(),
+            reasons: self.readiness.reasons(Instant::now()),
+            announcement: self.announcement,
+            refusal: self.refusal.clone(),
+            obstacles: self.obstacles.clone(),
         }
     }
 }

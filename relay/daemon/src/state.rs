@@ -192,7 +192,7 @@ impl State {
     /// How things are now; `links` were read just before.
     pub(crate) fn read(shared: &Shared, links: Vec<LinkDrops>) -> Self {
         // Before the status: a change in between is told again rather than never.
-        let state_sequence = *shared.changes().borrow();
+        let state_sequence = *shared.board.changes().borrow();
         let (status, ready_reasons) = shared.look();
         let counts = shared.counts();
         let workers = shared.workers();

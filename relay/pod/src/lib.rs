@@ -7,11 +7,12 @@
 //! (relay)    what was in use before this container -----------'
 //! ```
 //!
-//! And what they say alike: how they log ([`log`]), and the words for families ([`Family`]) and for what is
+//! And how they say what they say: how they log ([`log`]), what they show of themselves ([`Board`]), and the words for families ([`Family`]) and for what is
 //! missing ([`Obstacle`]).
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod board;
 pub mod choice;
 mod family;
 mod fleet_name;
@@ -25,7 +26,13 @@ use std::collections::BTreeSet;
 use crds::revision::{Files, drain};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-pub use self::{family::Family, fleet_name::FleetName, obstacle::Obstacle, watch::Watch};
+pub use self::{
+    board::{Board, Reports},
+    family::Family,
+    fleet_name::FleetName,
+    obstacle::Obstacle,
+    watch::Watch,
+};
 
 /// Where a revision comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! The HTTP server: health, state, metrics.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -10,15 +10,12 @@ use axum::{
     routing::get,
 };
 use serde::Deserialize;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::net::TcpListener;
 
 use crate::{metrics, shared::Shared, state::State};
 
 /// The version of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// How long a question about changes waits for one.
-const LONG_POLL: Duration = Duration::from_secs(30);
 
 /// Serves until the runtime ends.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -75,9 +72,7 @@ struct After {
 /// With `?after=NUMBER`: once there is a change after that one, or nothing has changed for a while.
 async fn state(Extract(shared): Extract<Arc<Shared>>, Query(After { after }): Query<After>) -> Json<State> {
     if let Some(after) = after {
-        let mut changes = shared.changes();
-        // Whether it changed or not: what there is is what is told.
-        let _ = timeout(LONG_POLL, changes.wait_for(|sequence| *sequence > after)).await;
+        shared.board.changed_since(after).await;
     }
     Json(State::read(&shared))
 }

@@ -3,13 +3,12 @@
 use std::{
     collections::BTreeSet,
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use pod::{
-    FleetName,
+    Board, FleetName, Reports,
     api::Contact,
     choice::{Identity, Refusal},
 };
@@ -28,9 +27,8 @@ pub(crate) struct Shared {
     pub(crate) node: String,
     /// Whether the API server answers, where it is asked.
     pub(crate) contact: Contact,
-    status: Mutex<Status>,
-    /// The number of the last change of what is reported.
-    sequence: watch::Sender<u64>,
+    /// Everything that changes.
+    pub(crate) board: Board<Status>,
     /// Sessions for the relay, sent again at each look at BIRD.
     pub(crate) peers: watch::Sender<Peers>,
 }
@@ -62,7 +60,6 @@ pub(crate) struct Status {
     pub(crate) counts: Counts,
     /// When the main loop was last seen at work.
     pub(crate) alive: Option<Instant>,
-    reported: Reported,
 }
 
 /// BIRD as a process.
@@ -128,8 +125,8 @@ pub(crate) struct Peers {
 }
 
 /// What the operator waits for: its changes are numbered.
-#[derive(Debug, Clone, PartialEq, Default)]
-struct Reported {
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reported {
     revision: Option<Identity>,
     fleet_generation: Option<i64>,
     reasons: Vec<&'static str>,
@@ -149,36 +146,19 @@ impl Shared {
             pod,
             node,
             contact: Contact::default(),
-            status: Mutex::default(),
-            sequence: watch::Sender::new(1),
+            board: Board::new(Status::default()),
             peers: watch::Sender::new(Peers::default()),
         }
     }
 
     /// A copy of what there is.
     pub(crate) fn look(&self) -> Status {
-        self.lock().clone()
+        self.board.read(Status::clone)
     }
 
-    /// Changes it, and tells those who wait if that changed anything that is reported.
+    /// Changes it.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
-        let mut status = self.lock();
-        let result = change(&mut status);
-        let now = Reported::of(&status);
-        if now != status.reported {
-            status.reported = now;
-            self.sequence.send_modify(|sequence| *sequence += 1);
-        }
-        result
-    }
-
-    /// The number of the last change, and those to come.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.sequence.subscribe()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        self.board.update(change)
     }
 }
 
@@ -211,18 +191,20 @@ impl Status {
     }
 }
 
-impl Reported {
-    fn of(status: &Status) -> Self {
-        Self {
-            revision: status.revision.clone(),
-            fleet_generation: status.fleet_generation,
-            reasons: status.reasons(),
-            obstacles: status.all_obstacles(),
-            draining: status.draining,
-            bird: status.bird.clone(),
-            sessions: status.sessions.clone(),
-            announced: status.announced.clone(),
-            wanted: status.wanted,
+impl Reports for Status {
+    type Reported = Reported;
+
+    fn reported(&self) -> Reported {
+        Reported {
+            revision: self.revision.clone(),
+            fleet_generation: self.fleet_generation,
+            reasons: self.reasons(),
+            obstacles: self.all_obstacles(),
+            draining: self.draining,
+            bird: self.bird.clone(),
+            sessions: self.sessions.clone(),
+            announced: self.announced.clone(),
+            wanted: self.wanted,
         }
     }
 }

@@ -105,7 +105,7 @@ impl State {
     /// How things are now.
     pub(crate) fn read(shared: &Shared) -> Self {
         // Before the status: a change in between is told again rather than never.
-        let state_sequence = *shared.changes().borrow();
+        let state_sequence = *shared.board.changes().borrow();
         let status = shared.look();
         let ready_reasons = status.reasons();
         let obstacles = status.all_obstacles().into_iter();
