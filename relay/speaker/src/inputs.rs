@@ -87,10 +87,12 @@ impl Inputs {
         }
     }
 
-    /// Looks at the pod's network.
-    pub(crate) async fn look_at_pod(&mut self, host: &Host) {
+    /// Looks at the pod's network. Whether it is other than before.
+    pub(crate) async fn look_at_pod(&mut self, host: &Host) -> bool {
+        let before = (self.pod.clone(), self.trouble.clone());
         let found = self.try_look(host).await;
         self.trouble = found.err().map(|error| error.to_string());
+        (&before.0, &before.1) != (&self.pod, &self.trouble)
     }
 
     async fn try_look(&mut self, host: &Host) -> Result<(), rtnetlink::Error> {

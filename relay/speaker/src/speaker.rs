@@ -58,7 +58,9 @@ impl Speaker {
     /// Takes what a source of revisions has.
     pub(crate) async fn consider(&mut self, offer: Offer) {
         self.inputs.consider(offer).await;
-        self.look_at_pod().await;
+        // A new fleet has other peers, and ways to them.
+        self.inputs.look_at_pod(&self.host).await;
+        self.refresh().await;
     }
 
     /// Reads the passwords again.
@@ -67,10 +69,16 @@ impl Speaker {
         self.refresh().await;
     }
 
-    /// Looks at the pod's network, and has BIRD work by what there is.
+    /// Looks at the pod's network, and has BIRD work by it if it has changed, or if BIRD has not taken what it should work by. A
+    /// plan of thousands of rules is not made anew for nothing.
     pub(crate) async fn look_at_pod(&mut self) {
-        self.inputs.look_at_pod(&self.host).await;
-        self.refresh().await;
+        let is_other = self.inputs.look_at_pod(&self.host).await;
+        if is_other || self.shared.board.read(|status| status.is_behind) {
+            self.refresh().await;
+        } else {
+            self.report_inputs();
+            self.look().await;
+        }
     }
 
     /// Has BIRD work by what there is now.
@@ -93,14 +101,20 @@ impl Speaker {
             }
         }
         self.tell(&obstacles);
+        self.shared.update(|status| status.obstacles = obstacles);
+        self.report_inputs();
+        self.look().await;
+    }
+
+    /// What the sources say, which depends on whether the API server has spoken.
+    fn report_inputs(&self) {
         let api_has_spoken = self.shared.contact.has_spoken();
         let (refusal, listed) = (self.inputs.refusal(api_has_spoken), self.inputs.is_to_leave(api_has_spoken));
         let ending = self.leave != Leave::No;
         self.shared.update(|status| {
-            (status.refusal, status.obstacles) = (refusal, obstacles);
+            status.refusal = refusal;
             (status.draining, status.ending) = (listed || ending, ending);
         });
-        self.look().await;
     }
 
     fn tell(&mut self, obstacles: &[Obstacle]) {
