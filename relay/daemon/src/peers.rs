@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use serde::Deserialize;
+use pod::{PeerEntry, PeerLine};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     net::UnixStream,
@@ -107,41 +107,19 @@ async fn hear(stream: UnixStream, tell: &watch::Sender<Speech>) -> String {
     }
 }
 
-/// A line, as far as the relay uses it.
-#[derive(Deserialize)]
-struct Line {
-    peers: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    /// A peer that has never called has none.
-    #[serde(default)]
-    interface: Option<String>,
-    #[serde(default)]
-    address: Option<String>,
-    families: Vec<String>,
-    up: bool,
-    #[serde(default)]
-    session: Option<String>,
-    #[serde(default)]
-    bfd: Option<String>,
-}
-
 /// The peers of a line that have an address.
 fn read(line: &str) -> Result<Vec<Peer>, String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| format!("a line that cannot be read: {error}"))?;
-    Ok(line.peers.into_iter().filter_map(Entry::peer).collect())
+    let line: PeerLine = serde_json::from_str(line).map_err(|error| format!("a line that cannot be read: {error}"))?;
+    Ok(line.peers.into_iter().filter_map(Peer::new).collect())
 }
 
-impl Entry {
-    fn peer(self) -> Option<Peer> {
-        let Self { name, interface, address, families, up, session, bfd } = self;
+impl Peer {
+    fn new(entry: PeerEntry) -> Option<Self> {
+        let PeerEntry { name, interface, address, families, session, bfd, up, since: _ } = entry;
         let families = Family::ALL.into_iter().filter(|family| families.iter().any(|word| word == family.word()));
         let session = session.unwrap_or_else(|| if up { "up" } else { "down" }.to_owned());
         let bfd = bfd.map(|bfd| format!(", BFD {bfd}")).unwrap_or_default();
-        Some(Peer {
+        Some(Self {
             name,
             interface: interface?,
             address: address?.parse().ok()?,

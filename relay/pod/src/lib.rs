@@ -7,7 +7,8 @@
 //! (relay)    what was in use before this container -----------'
 //! ```
 //!
-//! And how they say what they say: how they log ([`log`]), what they show of themselves ([`Board`]), and the words for families ([`Family`]) and for what is
+//! And how they say what they say: how they log ([`log`]), what they show of themselves ([`Board`]), what one tells the
+//! other ([`PeerLine`]), and the words for families ([`Family`]) and for what is
 //! missing ([`Obstacle`]).
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod fleet_name;
 pub mod log;
 pub mod mounted;
 mod obstacle;
+mod peers;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -31,6 +33,7 @@ pub use self::{
     family::Family,
     fleet_name::FleetName,
     obstacle::Obstacle,
+    peers::{PeerEntry, PeerLine},
     watch::Watch,
 };
 

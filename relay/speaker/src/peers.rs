@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     shared::{Peers, Shared},
-    state::PeerLine,
+    state::peer_line,
 };
 
 /// How often at least.
@@ -61,7 +61,7 @@ async fn tell(mut stream: UnixStream, mut peers: watch::Receiver<Peers>) {
     while peers.changed().await.is_ok() {
         let (sequence, line) = {
             let now = peers.borrow_and_update();
-            (now.sequence, serde_json::to_string(&PeerLine::new(&now)))
+            (now.sequence, serde_json::to_string(&peer_line(&now)))
         };
         let is_due = told != Some(sequence) || last.elapsed() >= HEARTBEAT - Duration::from_millis(200);
         let Some(line) = line.ok().filter(|_| is_due && sequence > 0) else { continue };

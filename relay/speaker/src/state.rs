@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pod::api::Away;
+use pod::{PeerEntry, PeerLine, api::Away};
 use serde::Serialize;
 
 use crate::{
@@ -82,25 +82,6 @@ struct SessionDocument {
     announced: BTreeMap<&'static str, u64>,
 }
 
-/// What a relay is told: a line.
-#[derive(Serialize)]
-pub(crate) struct PeerLine {
-    sequence: u64,
-    peers: Vec<PeerDocument>,
-}
-
-#[derive(Serialize)]
-struct PeerDocument {
-    name: String,
-    interface: String,
-    address: String,
-    families: Vec<&'static str>,
-    session: String,
-    bfd: Option<String>,
-    up: bool,
-    since: String,
-}
-
 impl State {
     /// How things are now.
     pub(crate) fn read(shared: &Shared) -> Self {
@@ -161,23 +142,21 @@ impl From<SessionState> for SessionDocument {
     }
 }
 
-impl PeerLine {
-    /// Routers that have not called yet have no address, and are no next hops.
-    pub(crate) fn new(peers: &Peers) -> Self {
-        let document = |session: &SessionState| {
-            Some(PeerDocument {
-                name: session.peer.clone(),
-                interface: session.interface.clone(),
-                address: session.address?.to_string(),
-                families: session.families.iter().map(|family| family.word()).collect(),
-                session: session.state.clone(),
-                bfd: session.bfd.clone(),
-                up: session.up,
-                since: session.since.to_string(),
-            })
-        };
-        Self { sequence: peers.sequence, peers: peers.sessions.iter().filter_map(document).collect() }
-    }
+/// What a relay is told. Routers that have not called yet have no address, and are no next hops.
+pub(crate) fn peer_line(peers: &Peers) -> PeerLine {
+    let entry = |session: &SessionState| {
+        Some(PeerEntry {
+            name: session.peer.clone(),
+            interface: Some(session.interface.clone()),
+            address: Some(session.address?.to_string()),
+            families: session.families.iter().map(|family| family.word().to_owned()).collect(),
+            session: Some(session.state.clone()),
+            bfd: session.bfd.clone(),
+            up: session.up,
+            since: Some(session.since.to_string()),
+        })
+    };
+    PeerLine { sequence: peers.sequence, peers: peers.sessions.iter().filter_map(entry).collect() }
 }
 
 fn listed(announced: Announced) -> BTreeMap<&'static str, Vec<String>> {
