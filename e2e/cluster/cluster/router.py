@@ -88,9 +88,10 @@ class Router(Machine):
         return {path["peer"]["peerId"] for path in paths
                 if path.get("multipath") or path.get("bestpath", {}).get("overall")}
 
-    def prefixes(self) -> set[str]:
-        """Everything that it has heard from anybody."""
-        return {prefix for family in ("ipv4", "ipv6") for prefix in self.show("bgp", family, "unicast")["routes"]}
+    def heard(self, peers: set[str]) -> set[str]:
+        """Every prefix that any of these BGP neighbours announces to it, whether it uses it or not."""
+        routes = [item for family in ("ipv4", "ipv6") for item in self.show("bgp", family, "unicast")["routes"].items()]
+        return {prefix for prefix, paths in routes if peers & {path.get("peerId") for path in paths}}
 
     def sessions(self) -> dict[str, dict]:
         """BGP sessions by the other's address."""

@@ -67,7 +67,6 @@ class RelayPod(Pages):
         os.kill(pid, signal.SIGKILL)
         assert eventually(lambda: not Path(f"/proc/{pid}").exists(), 10), f"{self.name}: process {pid} does not end"
 
-
     def bird(self) -> int:
         """The pid of its BIRD."""
         found = [pid for pid in processes(self.containers["speaker"]) if name_of(pid) == "bird"]
@@ -79,6 +78,11 @@ class RelayPod(Pages):
         for pid in processes(self.uid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def addresses_of(relays: list[RelayPod]) -> set[str]:
+    """Those on the sides' segments, from which they have BGP sessions."""
+    return {relay.addresses[side] for relay in relays for side in (SIDE4, SIDE6)}
 
 
 class PodNetwork(Namespace):

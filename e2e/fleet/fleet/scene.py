@@ -14,7 +14,7 @@ from .installation import Installation, program
 from .ledger import Ledger, table
 from .manifests import DOMAIN, FLEET, SERVED
 from .meter import Meter
-from .relays import SIDE4, SIDE6, RelayPod
+from .relays import SIDE4, SIDE6, RelayPod, addresses_of
 from .traffic import Traffic, Window
 
 PATIENCE = 60
@@ -116,7 +116,7 @@ class Scene(cluster_scene.Scene):
         """Waits until both routers send these prefixes to exactly these relays, Internet and core send to both routers, and
         BFD watches over all of it."""
         self.expect_paths(relays, prefixes)
-        wanted = {address for relay in relays for address in (relay.addresses[SIDE4], relay.addresses[SIDE6])}
+        wanted = addresses_of(relays)
         for router in self.fabric.routers:
             seen = eventually(lambda router=router: pause(lambda: wanted <= router.watched()), PATIENCE)
             assert seen, f"BFD of {router.name} sees only {router.watched()} of {wanted}"
