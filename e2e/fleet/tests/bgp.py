@@ -128,11 +128,11 @@ def test_taken_over(scene: Scene):
     relays = scene.start_fleet(1, bgp=manifests.bgp())
     unserved = small_rule(9)["ipv4Prefix"]  # allowed, but of no domain
     inside = relays[0].network()
-    half = "128.0.0.0/1"  # of everything: a default of the relay's own is there
-    for prefix in (ELSEWHERE, unserved, half):
+    quarter = "64.0.0.0/2"  # of everything; not that in which the relay looks whether its packets leave: it would withdraw all
+    for prefix in (ELSEWHERE, unserved, quarter):
         inside.run("ip", "route", "add", prefix, "dev", "culvert0", "proto", "97", "table", "4646")
     inside.run("ip", "-6", "route", "add", "3001:db8:ffff::9/128", "dev", "culvert0", "proto", "97", "table", "4646")
-    expect_another_but_not(scene, relays, 3, ELSEWHERE, unserved, half, "3001:db8:ffff::9/128")
+    expect_another_but_not(scene, relays, 3, ELSEWHERE, unserved, quarter, "3001:db8:ffff::9/128")
 
 
 def expect_another_but_not(scene: Scene, relays: list[RelayPod], number: int, *prefixes: str) -> None:
