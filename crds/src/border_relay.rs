@@ -139,7 +139,7 @@ fn default_replicas() -> i64 {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Allowed {
-    /// The IPv4 prefixes in which every rule's `ipv4Prefix` must lie. Their host bits are zero.
+    /// The IPv4 prefixes in which every rule's `ipv4Prefix`, and every domain's `ipv4Aggregates`, must lie. Their host bits are zero.
     #[schemars(length(min = 1, max = 256), inner(length(min = 9, max = 18)), transform = of_each(&cel::ALLOWED_IPV4), extend("x-kubernetes-list-type" = "set"))]
     pub ipv4_prefixes: Vec<String>,
 

@@ -137,7 +137,7 @@ pub struct BfdConfig {
 /// What a fleet may ever serve and announce.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AllowedPrefixes {
-    /// Where rules' IPv4 prefixes lie.
+    /// Where rules' IPv4 prefixes and their aggregates lie.
     pub ipv4: Vec<Ipv4Net>,
     /// Where BR addresses lie, and rules' IPv6 prefixes where they are announced.
     pub softwire: Vec<Ipv6Net>,
@@ -156,6 +156,12 @@ impl AllowedPrefixes {
         if !self.softwire.iter().any(|allowed| allowed.contains(&domain.softwire_address)) {
             let found = domain.softwire_address.to_string();
             refuse("spec.softwireAddress".to_owned(), found, "softwirePrefixes", listed(&self.softwire, "in "));
+        }
+        for (at, aggregate) in domain.options.advertise.ipv4_aggregates.iter().enumerate() {
+            if !self.ipv4.iter().any(|allowed| allowed.contains(aggregate)) {
+                let field = format!("spec.advertise.ipv4Aggregates[{at}]");
+                refuse(field, aggregate.to_string(), "ipv4Prefixes", listed(&self.ipv4, "in "));
+            }
         }
         for (at, rule) in domain.rules.iter().enumerate() {
             if !self.ipv4.iter().any(|allowed| allowed.contains(&rule.ipv4_prefix)) {

@@ -35,9 +35,15 @@ pub use object::{Object, object_name, object_names};
 pub use read::decode;
 pub use write::encode;
 
-/// The format that this code writes, and the newest that it reads. Whatever older code would misread raises it: a new
-/// field of a domain that changes what a relay does, for one.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format that this code reads. Whatever older code would misread raises it: a new field of a domain that
+/// changes what a relay does, for one. What is written has the oldest format that says it all, so that an operator can be
+/// newer than its relays for as long as no domain needs what they do not know.
+///
+/// | format | since then |
+/// |---|---|
+/// | 1 | |
+/// | 2 | `advertise.ipv4Aggregates` |
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The index's file.
 pub const INDEX: &str = "index.json";
@@ -101,6 +107,11 @@ impl Revision {
     pub fn compile(&self) -> Result<Fleet, Vec<Problem>> {
         Fleet::new(self.domains.iter().map(|domain| domain.config.clone()).collect())
     }
+}
+
+/// The oldest format that says all of these domains.
+pub fn format_version<'c>(mut configs: impl Iterator<Item = &'c DomainConfig>) -> u32 {
+    if configs.any(|config| !config.options.advertise.ipv4_aggregates.is_empty()) { 2 } else { 1 }
 }
 
 impl Domain {

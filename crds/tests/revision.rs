@@ -144,16 +144,16 @@ fn a_small_revision_is_one_object() {
 #[test]
 fn a_newer_format_says_both_versions_and_what_to_do() {
     let index = json_index(|index| {
-        index["formatVersion"] = 2.into();
+        index["formatVersion"] = 3.into();
         index["chunks"] = "elsewhere".into();
     });
     let error = decode(&index).unwrap_err();
-    assert_eq!(error, Error::NewerFormat(2));
+    assert_eq!(error, Error::NewerFormat(3));
     assert!(!error.is_not_yet());
     let says =
-        "the revision has format 2, and this program reads formats up to 1: update it to the version of the operator";
+        "the revision has format 3, and this program reads formats up to 2: update it to the version of the operator";
     assert_eq!(error.to_string(), says);
-    assert_eq!(FORMAT_VERSION, 1);
+    assert_eq!(FORMAT_VERSION, 2);
 }
 
 type Change<'c> = &'c dyn Fn(&mut serde_json::Value);
@@ -255,15 +255,30 @@ fn what_none_could_read_is_not_written() {
     assert!(matches!(encode(&name), Err(Error::Unwritable(why)) if why.contains("a chunk cannot be")));
 }
 
-/// Relays of this version and all later ones have to read it.
+/// Relays of this version and all later ones have to read them.
 #[test]
-fn the_committed_revision_of_format_1_is_still_read() {
+fn the_committed_revision_of_each_format_is_still_read() {
+    for (format, revision) in [("1", small()), ("2", aggregated())] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/revisions").join(format);
+        let files = fs::read_dir(folder).unwrap().map(|entry| {
+            let path = entry.unwrap().path();
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap())
+        });
+        assert_eq!(decode(&files.collect()).unwrap(), revision, "format {format}");
+    }
+}
+
+/// An operator may be newer than its relays: what says nothing new is written as before.
+#[test]
+fn a_revision_has_the_oldest_format_that_says_it_all() {
+    let index = |revision: &Revision| Index::parse(&files(&encode(revision).unwrap())[INDEX]).unwrap();
+    let (old, new) = (index(&small()), index(&aggregated()));
+    assert_eq!((old.format_version, new.format_version), (1, 2));
+    // The hash that relays of format 1 know.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/revisions/1");
-    let files = fs::read_dir(folder).unwrap().map(|entry| {
-        let path = entry.unwrap().path();
-        (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap())
-    });
-    assert_eq!(decode(&files.collect()).unwrap(), small());
+    let committed = Index::parse(&fs::read(folder.join(INDEX)).unwrap()).unwrap();
+    assert_eq!(old.hash, committed.hash);
+    assert_ne!(new.hash, old.hash);
 }
 
 #[test]
@@ -334,6 +349,13 @@ fn small() -> Revision {
     let domain = Domain { config, communities: vec!["64512:200".to_owned()], local_preference: Some(200) };
     let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     Revision { fleet: "default".to_owned(), sequence: 42, domains: vec![domain], traceparent }
+}
+
+/// The same with what format 2 is for.
+fn aggregated() -> Revision {
+    let mut revision = small();
+    revision.domains[0].config.options.advertise.ipv4_aggregates = vec!["192.0.0.0/16".parse().unwrap()];
+    revision
 }
 
 /// 60 domains of 1,000 rules each, with prefixes as random as hashes.

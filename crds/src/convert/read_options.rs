@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use mape::options;
+use mape::{Ipv4Net, options};
 
 use super::{read::Reader, read_text};
 use crate::map_domain::{
@@ -92,7 +92,15 @@ fn advertise(reader: &mut Reader, written: &Advertise) -> options::Advertise {
         let why = "it has 32 bits (RFC 4271 s.5.1.5)";
         reader.number::<u32>("spec.advertise.localPreference", preference, 0..=4_294_967_295, why);
     }
-    options::Advertise { auto_route: toggle(written.auto_route), mape_prefixes: toggle(written.mape_prefixes) }
+    let nobodys = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
+    let aggregate = |(at, text): (usize, &String)| {
+        reader.parsed(format_args!("spec.advertise.ipv4Aggregates[{at}]"), text, read_text::ipv4_prefix, nobodys)
+    };
+    options::Advertise {
+        auto_route: toggle(written.auto_route),
+        mape_prefixes: toggle(written.mape_prefixes),
+        ipv4_aggregates: written.ipv4_aggregates.iter().enumerate().map(aggregate).collect(),
+    }
 }
 
 /// Communities of a domain or a peer.

@@ -54,7 +54,7 @@ impl From<&DomainConfig> for MapDomainSpec {
             },
             hairpin: options.hairpin.into(),
             icmp: options.icmp.into(),
-            advertise: options.advertise.into(),
+            advertise: (&options.advertise).into(),
         }
     }
 }
@@ -115,11 +115,12 @@ impl From<options::Icmp> for Icmp {
     }
 }
 
-impl From<options::Advertise> for Advertise {
-    fn from(advertise: options::Advertise) -> Self {
+impl From<&options::Advertise> for Advertise {
+    fn from(advertise: &options::Advertise) -> Self {
         Self {
             auto_route: advertise.auto_route.into(),
             mape_prefixes: advertise.mape_prefixes.into(),
+            ipv4_aggregates: advertise.ipv4_aggregates.iter().map(ToString::to_string).collect(),
             ..Self::default()
         }
     }

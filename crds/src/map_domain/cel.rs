@@ -58,6 +58,43 @@ pub(super) const IPV4_PREFIX: [Rule; 4] = [
     },
 ];
 
+pub(super) const ADVERTISE: [Rule; 1] = [Rule {
+    field: ".ipv4Aggregates",
+    rule: "!has(self.ipv4Aggregates) || self.ipv4Aggregates.size() == 0 || self.autoRoute == 'Enabled'",
+    message: "ipv4Aggregates needs autoRoute Enabled: without routes there is nothing to aggregate",
+}];
+
+pub(super) const IPV4_AGGREGATES: [Rule; 1] = [Rule {
+    field: "",
+    rule: "self.all(one, !isCIDR(one)
+        || self.exists_one(other, isCIDR(other) && cidr(other).containsCIDR(cidr(one))))",
+    message: "ipv4Aggregates has a prefix that lies in another: leave it out",
+}];
+
+pub(super) const IPV4_AGGREGATE: [Rule; 4] = [
+    Rule {
+        field: "",
+        rule: "isCIDR(self) && cidr(self).ip().family() == 4",
+        message: "ipv4Aggregates must be IPv4 prefixes such as 192.0.2.0/24",
+    },
+    Rule {
+        field: "",
+        rule: "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self) == cidr(self).masked()",
+        message: "a prefix in ipv4Aggregates has host bits: write zeros behind its length",
+    },
+    Rule {
+        field: "",
+        rule: "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self).prefixLength() >= 8",
+        message: "a prefix in ipv4Aggregates must be /8 to /32",
+    },
+    Rule {
+        field: "",
+        rule: "!isCIDR(self) || cidr(self).ip().family() != 4
+            || ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].all(martian, !cidr(martian).containsCIDR(cidr(self)))",
+        message: "a prefix in ipv4Aggregates must be unicast space: 0/8, 127/8, 224/4 and 240/4 are nobody's",
+    },
+];
+
 pub(super) const MAPE_PREFIX: [Rule; 3] = [
     Rule {
         field: "",

@@ -212,11 +212,18 @@ pub enum Answer {
 /// Which routes lead to the relay, and how they are announced.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = validations(&cel::ADVERTISE)))]
 pub struct Advertise {
     /// Routes for the rules' IPv4 prefixes and the BR address (Junos `disable-auto-route` is its opposite).
     pub auto_route: Toggle,
     /// Routes for the rules' IPv6 prefixes too: for networks that have no other way to draw the CEs' space.
     pub mape_prefixes: Toggle,
+    /// Prefixes that are announced instead of all rules' `ipv4Prefix` in them: a table of one line for a hundred rules. Each
+    /// holds a rule at least, none holds another. Packets to addresses in it that no rule has come to the relay too, which
+    /// drops them and counts `NoRule`. The fleet's `allowed.ipv4Prefixes` has to hold it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 9, max = 18)), transform = of_each(&cel::IPV4_AGGREGATE), extend("x-kubernetes-list-type" = "set", "x-kubernetes-validations" = validations(&cel::IPV4_AGGREGATES)))]
+    pub ipv4_aggregates: Vec<String>,
     /// BGP communities on the announcements: `64512:200` (RFC 1997) or `4200000000:1:2` (large, RFC 8092).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 3, max = 32), regex(pattern = COMMUNITY)), transform = of_each(&COMMUNITY_RULES), extend("x-kubernetes-list-type" = "set"))]
@@ -232,6 +239,7 @@ impl Default for Advertise {
         Self {
             auto_route: Toggle::Enabled,
             mape_prefixes: Toggle::Disabled,
+            ipv4_aggregates: Vec::new(),
             communities: Vec::new(),
             local_preference: None,
         }

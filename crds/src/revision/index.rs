@@ -9,7 +9,7 @@ use crate::canonical::sha256;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
-    /// [`FORMAT_VERSION`] of the writer.
+    /// The format, [`FORMAT_VERSION`] at most.
     pub format_version: u32,
     /// The fleet: the name of its `BorderRelay`.
     pub fleet: String,

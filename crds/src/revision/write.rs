@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use flate2::{Compression, write::GzEncoder};
 use mape::DomainName;
 
-use super::{CHUNK_BYTES, Chunk, Error, FORMAT_VERSION, Files, INDEX, Index, MAX_BYTES, MAX_CHUNKS, Object, Revision};
-use super::{Domain, object::object_name};
+use super::{CHUNK_BYTES, Chunk, Error, Files, INDEX, Index, MAX_BYTES, MAX_CHUNKS, Object, Revision};
+use super::{Domain, format_version, object::object_name};
 use crate::canonical::sha256;
 
 /// The ConfigMaps of a revision; the one with the index is the first. Write it last.
@@ -22,7 +22,7 @@ pub fn encode(revision: &Revision) -> Result<Vec<Object>, Error> {
     }
     let chunks = parts.iter().enumerate().map(|(at, part)| chunk(revision, at, parts.len(), part)).collect();
     let index = Index {
-        format_version: FORMAT_VERSION,
+        format_version: format_version(revision.domains.iter().map(|domain| &domain.config)),
         fleet: revision.fleet.clone(),
         sequence: revision.sequence,
         hash: revision.hash(),

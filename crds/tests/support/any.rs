@@ -9,18 +9,27 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 pub(crate) fn domain() -> impl Strategy<Value = DomainConfig> {
     let name = ("[a-z]([a-z0-9-]{0,20}[a-z0-9])?", "[a-z0-9]([a-z0-9.]{0,20}[a-z0-9])?");
     let name = name.prop_map(|(namespace, name)| DomainName { namespace, name: name.replace('.', "x.x") });
-    let rules = vec(rule(), 1..20).prop_map(|rules| rules.into_iter().enumerate().map(place).collect());
+    let rules = vec(rule(), 1..20).prop_map(|rules| rules.into_iter().enumerate().map(place).collect::<Vec<_>>());
     let version = select(&[Version::Rfc7597, Version::Draft03]);
-    (name, 0..4_102_444_800_i64, any::<u64>(), version, rules, options()).prop_map(
-        |(name, created, br, version, rules, options)| DomainConfig {
+    (name, 0..4_102_444_800_i64, any::<u64>(), version, rules, options(), option::of(8..=20_u8)).prop_map(
+        |(name, created, br, version, rules, options, aggregate)| DomainConfig {
             name,
             created,
             softwire_address: Ipv6Addr::from_bits(0x3001 << 112 | u128::from(br)),
             version,
+            options: aggregated(options, &rules, aggregate),
             rules,
-            options,
         },
     )
+}
+
+/// With an aggregate of that length around the first rule.
+fn aggregated(mut options: Options, rules: &[RuleConfig], length: Option<u8>) -> Options {
+    if let (Some(length), Toggle::Enabled) = (length, options.advertise.auto_route) {
+        let first = rules[0].ipv4_prefix;
+        options.advertise.ipv4_aggregates = vec![Ipv4Net::new_assert(first.addr(), length).trunc()];
+    }
+    options
 }
 
 /// A rule in space of its own: the `at`th /20 and /40 behind a fixed start.
@@ -91,8 +100,11 @@ fn options() -> impl Strategy<Value = Options> {
             ipv4_source,
         },
     );
-    let advertise =
-        (toggle(), toggle()).prop_map(|(auto_route, mape_prefixes)| Advertise { auto_route, mape_prefixes });
+    let advertise = (toggle(), toggle()).prop_map(|(auto_route, mape_prefixes)| Advertise {
+        auto_route,
+        mape_prefixes,
+        ipv4_aggregates: Vec::new(),
+    });
     let fragmentation = select(&[Fragmentation::Inner, Fragmentation::Outer]);
     let source_check = select(&[SourceCheck::Strict, SourceCheck::Prefix]);
     let sizes = (1280..=16_384_u16, fragmentation, reassembly, mss);

@@ -23,6 +23,7 @@ enum Pool {
     Number(i64, i64),
     Word(&'static [&'static str]),
     Ipv4Prefix,
+    Ipv4Prefixes,
     Ipv6Prefix,
     Address,
     Addresses,
@@ -65,6 +66,7 @@ const DOMAIN: &[(&str, Pool)] = &[
     ("/icmp", Nested("errorsPerSecond", &Number(0, 1_000_000))),
     ("/advertise", Nested("communities", &Community)),
     ("/advertise", Nested("localPreference", &Number(0, 4_294_967_295))),
+    ("/advertise", Nested("ipv4Aggregates", &Ipv4Prefixes)),
 ];
 
 const RELAY: &[(&str, Pool)] = &[
@@ -140,6 +142,9 @@ fn value(random: &mut Random, pool: Pool) -> Value {
         Addresses => (0..random.below(4))
             .map(|_| json!(if random.below(5) == 0 { "FromPeers" } else { address(random) }))
             .collect(),
+        Ipv4Prefixes => {
+            (0..random.below(4)).map(|_| json!(format!("{}/{}", random.of(IPV4), random.of(LENGTHS)))).collect()
+        }
         Community => (0..random.below(4)).map(|_| json!(community(random))).collect(),
         Map => {
             let keys =
@@ -237,10 +242,11 @@ pub(crate) fn largest(specs: &Specs) -> [Value; 2] {
     };
     let refs = |at: usize| json!({"name": format!("{at:063}")});
     let communities: Vec<Value> = (0..32).map(|at| json!(format!("4294967295:4294967295:{at:010}"))).collect();
+    let aggregates: Vec<Value> = (0..32).map(|at| json!(format!("10.0.{}.0/21", 8 * at))).collect();
     let domain = [
         ("/rules", (0..1000).map(rule).collect()),
         ("/relayRefs", (0..8).map(refs).collect()),
-        ("/advertise", json!({"communities": communities})),
+        ("/advertise", json!({"communities": communities, "ipv4Aggregates": aggregates})),
     ];
     let hops: Vec<Value> =
         (1..=8).flat_map(|at| [json!(format!("192.0.2.{at}")), json!(format!("2001:db8:0:1:2:3:4:{at:x}"))]).collect();

@@ -149,9 +149,14 @@ impl Options {
         self.queues.map_or_else(cpus, usize::from)
     }
 
+    /// How long routers may take to find another way before one is withdrawn.
+    pub(crate) fn notice(&self) -> Duration {
+        Duration::from_secs(self.graceful_shutdown_seconds.into())
+    }
+
     /// How long what is removed is still forwarded.
     pub(crate) fn drain(&self) -> Duration {
-        Duration::from_secs(u64::from(self.graceful_shutdown_seconds) + u64::from(self.withdraw_seconds))
+        self.notice() + Duration::from_secs(self.withdraw_seconds.into())
     }
 
     /// The address the relay speaks from, where its IPv4 side has this one.

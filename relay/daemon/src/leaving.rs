@@ -128,10 +128,7 @@ impl<'c> Union<'c> {
     fn new<'e>(wanted: &'c [DomainConfig], extra: impl Iterator<Item = &'e DomainConfig>) -> Self {
         let mut by_name: BTreeMap<DomainName, DomainConfig> = BTreeMap::new();
         for config in extra {
-            let known = by_name.entry(config.name.clone());
-            // Youngest of all: what contradicts something that is wanted is what has to change.
-            let known =
-                known.or_insert_with(|| DomainConfig { created: i64::MAX, rules: Vec::new(), ..config.clone() });
+            let known = by_name.entry(config.name.clone()).or_insert_with(|| without_rules(config));
             for rule in &config.rules {
                 let name = format!("leaving-{}", known.rules.len());
                 known.rules.push(RuleConfig { name, ..rule.clone() });
@@ -183,6 +180,14 @@ impl<'c> Union<'c> {
         let extra = self.extra.get(&problem.domain)?.rules.len();
         index.checked_sub(own).filter(|place| *place < extra)
     }
+}
+
+/// Youngest of all: what contradicts something that is wanted is what has to change. Tables know no aggregates, which would
+/// have to hold a rule.
+fn without_rules(config: &DomainConfig) -> DomainConfig {
+    let mut config = DomainConfig { created: i64::MAX, rules: Vec::new(), ..config.clone() };
+    config.options.advertise.ipv4_aggregates = Vec::new();
+    config
 }
 
 #[cfg(test)]
@@ -258,6 +263,22 @@ mod tests {
         assert_eq!(leaving.routed(start + DRAIN).count(), 1);
         assert_eq!(leaving.next(later), Some(start + DRAIN));
         assert!(leaving.forget(start + DRAIN + FLUSH) && !leaving.is_empty());
+    }
+
+    #[test]
+    fn what_leaves_an_aggregate_is_forwarded_on() {
+        let with = |prefixes: &[(&str, &str)], aggregates: &[&str]| {
+            let mut domain = domain("a", prefixes);
+            domain.options.advertise.ipv4_aggregates = aggregates.iter().map(|net| net.parse().unwrap()).collect();
+            [domain]
+        };
+        let (old, start) = (with(&[A, B], &["192.0.2.0/23", "198.51.0.0/16"]), Instant::now());
+        for new in [with(&[A], &["192.0.2.0/23"]).to_vec(), with(&[A], &[]).to_vec(), Vec::new()] {
+            let mut leaving = Leaving::default();
+            leaving.depart(&old, &new, start, DRAIN);
+            let fleet = together(&new, leaving.forwarded()).unwrap();
+            assert_eq!(prefixes(&fleet), ["a 192.0.2.0/24", "a 198.51.100.0/24"]);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv6Net};
 use mape::{
-    Domain, DomainConfig, DomainName, Fleet,
+    Domain, DomainConfig, DomainName, Fleet, Ipv4Net, Rule,
     options::{Advertise, Toggle},
 };
 
@@ -67,6 +67,8 @@ pub(crate) struct Change {
     /// Routes that stay, and are announced more than before, or have another source.
     pub(crate) louder_routes: Vec<(IpNet, Route)>,
     pub(crate) old_routes: Vec<IpNet>,
+    /// The same, of prefixes that lie in others to which routes lead.
+    pub(crate) covered_routes: Vec<IpNet>,
 }
 
 impl Plan {
@@ -97,8 +99,8 @@ impl Plan {
     /// Adds the MAP-E prefixes of domains that want them announced. Packets to CEs must have another way to leave then.
     pub(crate) fn with_mape_prefixes(mut self, fleet: &Fleet) -> Self {
         let announced = |domain: &&Domain| {
-            let Advertise { auto_route, mape_prefixes } = domain.options().advertise;
-            (auto_route, mape_prefixes) == (Toggle::Enabled, Toggle::Enabled)
+            let Advertise { auto_route, mape_prefixes, .. } = &domain.options().advertise;
+            (auto_route, mape_prefixes) == (&Toggle::Enabled, &Toggle::Enabled)
         };
         for domain in fleet.domains().iter().filter(announced) {
             for rule in domain.rules() {
@@ -130,6 +132,19 @@ impl Plan {
         self
     }
 
+    /// Adds what others are announced instead of, where no other route is wanted.
+    pub(crate) fn with_replaced<'n>(
+        mut self,
+        replaced: impl Iterator<Item = (Ipv4Net, &'n DomainName)>,
+        ipv4_source: Ipv4Addr,
+    ) -> Self {
+        for (prefix, domain) in replaced {
+            let (domain, announcement) = (domain.clone(), Announcement::Full);
+            self.routes.entry(prefix.into()).or_insert(Route { domain, source: Some(ipv4_source), announcement });
+        }
+        self
+    }
+
     /// The same, with no route announced more than this.
     pub(crate) fn at_most(mut self, limit: Announcement) -> Self {
         self.routes.values_mut().for_each(|route| route.announcement = route.announcement.max(limit));
@@ -146,17 +161,24 @@ impl Plan {
         let route = |source| Route { domain: domain.name().clone(), source, announcement: Announcement::Full };
         let br_address = Ipv6Net::from(domain.softwire_address());
         self.routes.entry(br_address.into()).or_insert_with(|| route(None));
-        for rule in domain.rules() {
-            self.routes.entry(rule.ipv4_prefix().into()).or_insert_with(|| route(Some(source)));
+        for prefix in domain.options().advertise.ipv4_routes(domain.rules().iter().map(Rule::ipv4_prefix)) {
+            self.routes.entry(prefix.into()).or_insert_with(|| route(Some(source)));
         }
+    }
+
+    fn covers(&self, prefix: IpNet) -> bool {
+        std::iter::successors(prefix.supernet(), IpNet::supernet).any(|larger| self.routes.contains_key(&larger))
     }
 
     /// What has to change for `self` to become `wanted`.
     pub(crate) fn change_to(&self, wanted: &Self) -> Change {
+        let old = self.routes.keys().filter(|prefix| !wanted.routes.contains_key(prefix)).copied();
+        let (covered_routes, old_routes) = old.partition(|prefix| wanted.covers(*prefix));
         let mut change = Change {
             new_addresses: wanted.addresses.difference(&self.addresses).copied().collect(),
             old_addresses: self.addresses.difference(&wanted.addresses).copied().collect(),
-            old_routes: self.routes.keys().filter(|prefix| !wanted.routes.contains_key(prefix)).copied().collect(),
+            old_routes,
+            covered_routes,
             ..Change::default()
         };
         for (prefix, route) in &wanted.routes {
@@ -241,7 +263,8 @@ mod tests {
         let mut with = domain("a", "3001:db8::1", &["67.91.205.0/24"]);
         with.options.advertise.mape_prefixes = Toggle::Enabled;
         let mut quiet = domain("bb", "3001:db8::2", &["67.91.206.0/24"]);
-        quiet.options.advertise = Advertise { auto_route: Toggle::Disabled, mape_prefixes: Toggle::Enabled };
+        quiet.options.advertise =
+            Advertise { auto_route: Toggle::Disabled, mape_prefixes: Toggle::Enabled, ..Advertise::default() };
         let without = domain("ccc", "3001:db8::3", &["67.91.207.0/24"]);
         let fleet = Fleet::new(vec![with, quiet, without.clone()]).unwrap();
         let plan = Plan::new(&fleet, SOURCE).unwrap();
@@ -252,6 +275,29 @@ mod tests {
         assert_eq!(plan.routes[&net("2001:db8:10::/48")].announcement, Announcement::Full);
         let fleet = Fleet::new(vec![without]).unwrap();
         assert!(!Plan::new(&fleet, SOURCE).unwrap().with_mape_prefixes(&fleet).has_mape_prefixes);
+    }
+
+    #[test]
+    fn an_aggregate_is_a_route_instead_of_the_rules_in_it() {
+        let mut with = domain("a", "3001:db8::1", &["67.91.205.0/24", "67.91.206.0/24", "192.0.2.0/24"]);
+        with.options.advertise.ipv4_aggregates = vec!["67.91.0.0/16".parse().unwrap()];
+        let plan = plan(&[with]);
+        assert_eq!(prefixes(&plan), [net("67.91.0.0/16"), net("192.0.2.0/24"), net("3001:db8::1/128")]);
+        assert_eq!(plan.routes[&net("67.91.0.0/16")].source, Some(SOURCE));
+    }
+
+    #[test]
+    fn what_is_replaced_stays_announced_unless_something_else_is_wanted() {
+        let leaves = domain("bb", "3001:db8::2", &["67.91.206.0/24"]);
+        let name = leaves.name.clone();
+        let replaced = ["67.91.205.0/24", "67.91.206.0/24", "67.91.0.0/16"].map(|net| (net.parse().unwrap(), &name));
+        let plan = plan(&[domain("a", "3001:db8::1", &["67.91.205.0/24"])])
+            .with_leaving([leaves.clone()].iter(), SOURCE)
+            .with_replaced(replaced.into_iter(), SOURCE);
+        let of = |prefix| plan.routes[&net(prefix)].announcement;
+        assert_eq!([of("67.91.205.0/24"), of("67.91.0.0/16")], [Announcement::Full; 2]);
+        assert_eq!(of("67.91.206.0/24"), Announcement::Local);
+        assert_eq!(plan.routes[&net("67.91.205.0/24")].domain.name, "a");
     }
 
     #[test]
@@ -306,6 +352,18 @@ mod tests {
         let of = |prefix| plan.routes[&net(prefix)].announcement;
         assert_eq!([of("67.91.205.0/24"), of("3001:db8::1/128")], [Announcement::Leaving; 2]);
         assert_eq!([of("67.91.206.0/24"), of("3001:db8::2/128")], [Announcement::Local; 2]);
+    }
+
+    #[test]
+    fn what_lies_in_another_route_goes_apart_from_what_does_not() {
+        let before = plan(&[domain("a", "3001:db8::1", &["67.91.205.0/24", "192.0.2.0/24"])]);
+        let mut aggregated = domain("a", "3001:db8::1", &["67.91.205.0/24"]);
+        aggregated.options.advertise.ipv4_aggregates = vec!["67.91.0.0/16".parse().unwrap()];
+        let change = before.change_to(&plan(&[aggregated]));
+        assert_eq!(
+            (change.old_routes, change.covered_routes),
+            (vec![net("192.0.2.0/24")], vec![net("67.91.205.0/24")])
+        );
     }
 
     #[test]

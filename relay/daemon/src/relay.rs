@@ -13,6 +13,8 @@ use std::{
 
 use engine::{Defaults, Snapshot};
 use jiff::Timestamp;
+use mape::DomainName;
+use pod::Replaced;
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
     task::block_in_place,
@@ -29,7 +31,7 @@ use crate::{
     leaving::{FLUSH, Leaving, together},
     obstacles::Obstacle,
     peers::Speech,
-    plan::Plan,
+    plan::{Announcement, Plan},
     revision::Offer,
     routers::Routers,
     self_test,
@@ -37,6 +39,10 @@ use crate::{
     tun,
     workers::Workers,
 };
+
+/// As long at least are prefixes announced that others have replaced: a route takes a moment through BIRD and into a router's
+/// tables.
+const LEAST_NOTICE: Duration = Duration::from_secs(1);
 
 /// A relay that forwards.
 pub(crate) struct Relay {
@@ -55,6 +61,8 @@ pub(crate) struct Relay {
     target: Target,
     /// What it forwards besides, for a while.
     leaving: Leaving,
+    /// What it announces besides, for a while.
+    replaced: Replaced<DomainName>,
     /// Whether routes are announced.
     gate: Gate,
     /// Where packets that leave look for their way.
@@ -129,7 +137,7 @@ impl Relay {
         let revisions = Revisions::new(&options, &shared);
         let speech = options.peer_state.as_ref().map(|_| Speech::none_yet());
         let routers = Routers::new(&options.sides, &options.next_hops);
-        let (target, leaving, plan) = (Target::default(), Leaving::default(), Plan::default());
+        let (target, leaving, replaced) = (Target::default(), Leaving::default(), Replaced::default());
         Ok(Self {
             options,
             shared,
@@ -141,9 +149,10 @@ impl Relay {
             source,
             target,
             leaving,
+            replaced,
             gate,
             ways: Ways::Together,
-            plan,
+            plan: Plan::default(),
             revisions,
             told: Vec::new(),
             fit_is_due: true,
@@ -221,7 +230,7 @@ impl Relay {
             return;
         }
         let (faults, draining) = self.shared.faults();
-        let notice = Duration::from_secs(self.options.graceful_shutdown_seconds.into());
+        let notice = self.options.notice();
         let next = self.gate.next(faults.is_empty(), draining, notice, Instant::now());
         if next == self.gate {
             return;
@@ -241,13 +250,15 @@ impl Relay {
 
     /// When something has had its time, next.
     pub(crate) fn next_step(&self) -> Option<Instant> {
-        [self.leaving.next(Instant::now()), self.gate.until()].into_iter().flatten().min()
+        [self.leaving.next(Instant::now()), self.replaced.next(), self.gate.until()].into_iter().flatten().min()
     }
 
     /// Does what is due: stops announcing, or forwarding, what has had its time.
     pub(crate) async fn step(&mut self) {
         self.gate().await;
-        let tables = self.leaving.forget(Instant::now());
+        let now = Instant::now();
+        let tables = self.leaving.forget(now);
+        self.replaced.forget(now);
         if let Err(errors) = self.apply_again(tables).await {
             tracing::error!("what was removed cannot be withdrawn: {}", errors.join("; "));
         }
@@ -293,13 +304,16 @@ impl Relay {
         let now = Instant::now();
         let mut leaving = self.leaving.clone();
         leaving.depart(&self.target.configs, &next.configs, now, self.options.drain());
-        let plan = self.plan_for(&next, &leaving, now)?;
+        let mut replaced = self.replaced.clone();
+        let old = self.target.configs.iter().map(|config| (config, &config.name));
+        replaced.depart(old, &next.configs, now + self.options.notice().max(LEAST_NOTICE), DomainName::clone);
+        let plan = self.plan_for(&next, &leaving, &replaced, now)?;
         let lines = |failure: Failure| failure.lines().to_vec();
         let obstacles = self.host.obstacles(&self.plan.change_to(&plan).new_routes).await.map_err(lines)?;
         if !obstacles.is_empty() {
             return Err(obstacles);
         }
-        (self.target, self.leaving) = (next, leaving);
+        (self.target, self.leaving, self.replaced) = (next, leaving, replaced);
         self.apply(plan, true).await?;
         self.activated();
         Ok(())
@@ -307,13 +321,20 @@ impl Relay {
 
     /// The same target, after something else changed. `tables`: that something is in the tables.
     async fn apply_again(&mut self, tables: bool) -> Result<(), Vec<String>> {
-        let plan = self.plan_for(&self.target, &self.leaving, Instant::now())?;
+        let plan = self.plan_for(&self.target, &self.leaving, &self.replaced, Instant::now())?;
         self.apply(plan, tables).await
     }
 
-    fn plan_for(&self, target: &Target, leaving: &Leaving, now: Instant) -> Result<Plan, Vec<String>> {
+    fn plan_for(
+        &self,
+        target: &Target,
+        leaving: &Leaving,
+        replaced: &Replaced<DomainName>,
+        now: Instant,
+    ) -> Result<Plan, Vec<String>> {
         let plan = Plan::new(&target.fleet, self.source).map_err(|error| vec![error])?;
         let plan = plan.with_leaving(leaving.routed(now), self.source);
+        let plan = plan.with_replaced(replaced.announced(now), self.source);
         let plan = if self.options.sides.is_empty() {
             plan
         } else {
@@ -331,6 +352,10 @@ impl Relay {
         self.host.add_addresses(&change.new_addresses).await.map_err(lines)?;
         let before = std::mem::replace(&mut self.plan, plan);
         self.host.change_routes(&change.quieter_routes, &before).await.map_err(lines)?;
+        // What leaves an aggregate has routes of its own before that goes: the tables know it already.
+        let (local, announced): (Vec<_>, Vec<_>) =
+            change.new_routes.into_iter().partition(|(_, route)| route.announcement == Announcement::Local);
+        self.host.add_routes(&local).await.map_err(lines)?;
         self.host.remove_routes(change.old_routes, &before).await;
         if tables {
             block_in_place(|| self.swap());
@@ -340,10 +365,11 @@ impl Relay {
             self.host.fit(&self.view, ways).await.map_err(lines)?;
             self.ways = ways;
         }
-        self.host.add_routes(&change.new_routes).await.map_err(lines)?;
+        self.host.add_routes(&announced).await.map_err(lines)?;
         self.host.change_routes(&change.louder_routes, &before).await.map_err(lines)?;
+        self.host.remove_routes(change.covered_routes, &before).await;
         self.host.remove_addresses(&change.old_addresses).await;
-        let leaving = !self.leaving.is_empty();
+        let leaving = !self.leaving.is_empty() || !self.replaced.is_empty();
         self.shared.update(|status| (status.config.routes, status.leaving) = (self.plan.routes.len(), leaving));
         Ok(())
     }

@@ -104,6 +104,8 @@ pub(crate) struct Config {
     /// Where it came from.
     pub(crate) source: Option<Source>,
     pub(crate) hash: String,
+    /// The revision's format.
+    pub(crate) format_version: u32,
     pub(crate) since: Option<Timestamp>,
     pub(crate) domains: Vec<DomainSummary>,
     pub(crate) routes: usize,

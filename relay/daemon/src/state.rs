@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use crds::revision::FORMAT_VERSION;
 use engine::{Count, DomainCount};
 use serde::Serialize;
 
@@ -236,7 +235,7 @@ impl RevisionState {
         Some(Self {
             sequence: config.sequence,
             hash: config.hash.clone(),
-            format_version: FORMAT_VERSION,
+            format_version: config.format_version,
             domains: config.domains.len(),
             rules: config.rules(),
             since: config.since.map(|since| since.to_string()),

@@ -1,6 +1,9 @@
 //! What a domain says beyond its rules: plain data, checked with the rules by [`Fleet::new`](crate::Fleet::new).
 
+use alloc::vec::Vec;
 use core::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
 
 /// The IPv6 header that encapsulation adds, in bytes (RFC 2473 §6.3).
 pub const TUNNEL_OVERHEAD: u16 = 40;
@@ -198,18 +201,31 @@ pub enum Answer {
     Silent,
 }
 
+/// As many aggregates as a domain may have.
+pub const MAX_AGGREGATES: usize = 32;
+
 /// Which routes lead to the relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advertise {
     /// Routes for the IPv4 prefixes and the BR address (Junos `disable-auto-route` is its opposite).
     pub auto_route: Toggle,
     /// Routes for the MAP-E prefixes too.
     pub mape_prefixes: Toggle,
+    /// Prefixes that stand for all rules in them, at most [`MAX_AGGREGATES`]. None lies in another, and each holds a rule.
+    pub ipv4_aggregates: Vec<Ipv4Net>,
 }
 
 impl Default for Advertise {
     fn default() -> Self {
-        Self { auto_route: Toggle::Enabled, mape_prefixes: Toggle::Disabled }
+        Self { auto_route: Toggle::Enabled, mape_prefixes: Toggle::Disabled, ipv4_aggregates: Vec::new() }
+    }
+}
+
+impl Advertise {
+    /// The prefixes that routes are for where the rules have these: the aggregates, and what lies in none of them.
+    pub fn ipv4_routes(&self, rules: impl IntoIterator<Item = Ipv4Net>) -> impl Iterator<Item = Ipv4Net> {
+        let is_alone = |prefix: &Ipv4Net| !self.ipv4_aggregates.iter().any(|aggregate| aggregate.contains(prefix));
+        self.ipv4_aggregates.iter().copied().chain(rules.into_iter().filter(is_alone))
     }
 }
 
@@ -225,5 +241,18 @@ mod tests {
         assert_eq!(MssClamp::Auto.limit(mtu), Some(1420));
         assert_eq!(MssClamp::Limit(1300).limit(mtu), Some(1300));
         assert_eq!(MssClamp::Disabled.limit(mtu), None);
+    }
+
+    #[test]
+    fn an_aggregate_stands_for_the_rules_in_it() {
+        let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Ipv4Net>>();
+        let rules = nets(&["192.0.2.0/25", "192.0.2.128/25", "198.51.100.0/24", "192.0.0.0/16"]);
+        let routes = |aggregates: &[&str]| {
+            let advertise = Advertise { ipv4_aggregates: nets(aggregates), ..Advertise::default() };
+            advertise.ipv4_routes(rules.iter().copied()).collect::<Vec<_>>()
+        };
+        assert_eq!(routes(&[]), rules);
+        let with = routes(&["192.0.2.0/24", "198.51.100.0/24"]);
+        assert_eq!(with, nets(&["192.0.2.0/24", "198.51.100.0/24", "192.0.0.0/16"]));
     }
 }

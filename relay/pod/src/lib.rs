@@ -8,8 +8,8 @@
 //! ```
 //!
 //! And how they say what they say: how they log ([`log`]), what they show of themselves ([`Board`]), what one tells the
-//! other ([`PeerLine`]), and the words for families ([`Family`]) and for what is
-//! missing ([`Obstacle`]).
+//! other ([`PeerLine`]), which prefixes stay announced while others take their place ([`Replaced`]), and the words for
+//! families ([`Family`]) and for what is missing ([`Obstacle`]).
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -21,6 +21,7 @@ pub mod log;
 pub mod mounted;
 mod obstacle;
 mod peers;
+mod replaced;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ pub use self::{
     fleet_name::FleetName,
     obstacle::Obstacle,
     peers::{PeerEntry, PeerLine},
+    replaced::Replaced,
     watch::Watch,
 };
 

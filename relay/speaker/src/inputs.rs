@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use crds::{
@@ -15,21 +16,26 @@ use crds::{
 };
 use mape::DomainName;
 use pod::{
-    FleetName, Offer, Source,
+    FleetName, Offer, Replaced, Source,
     choice::{Choice, Decision, Identity, Refusal},
     mounted,
 };
 
 use crate::{
     host::Host,
-    plan::{Input, Obstacle, Phase, Plan, Pod},
+    plan::{Attributes, Input, Obstacle, Phase, Plan, Pod},
 };
+
+/// A relay may read a revision so much later than its speaker.
+const LATE: Duration = Duration::from_secs(60);
 
 /// All of it.
 pub(crate) struct Inputs {
     name: FleetName,
     choice: Choice,
     revision: Option<(Identity, Vec<Domain>)>,
+    /// What earlier revisions announced in another shape, and until when it may be.
+    replaced: Replaced<Attributes>,
     /// The fleet as each source has it, or why it is none.
     fleets: BTreeMap<Source, Result<Fleet, String>>,
     /// The pods that have to leave, as each source says.
@@ -52,6 +58,7 @@ impl Inputs {
             choice: Choice::new(Some(name.clone())),
             name,
             revision: None,
+            replaced: Replaced::default(),
             fleets: BTreeMap::new(),
             leaving: BTreeMap::new(),
             passwords: BTreeMap::new(),
@@ -75,8 +82,23 @@ impl Inputs {
             tracing::info!(revision = identity.sequence, hash = identity.hash, source = source.word(), "revision read");
             self.choice.activated(identity.clone());
             let Revision { domains, .. } = revision;
+            self.replace(&domains, Instant::now());
             self.revision = Some((identity, domains));
         }
+    }
+
+    /// Takes note of what `next` announces in another shape.
+    fn replace(&mut self, next: &[Domain], now: Instant) {
+        let drain = self.drain();
+        let seconds = (drain.graceful_shutdown_seconds + drain.withdraw_seconds).try_into().unwrap_or(0);
+        let until = now + Duration::from_secs(seconds) + LATE;
+        let old = self.revision.iter().flat_map(|(_, domains)| domains).map(|domain| (&domain.config, domain));
+        self.replaced.depart(old, next.iter().map(|domain| &domain.config), until, Attributes::of);
+    }
+
+    /// Forgets what has had its time: whether there was any.
+    pub(crate) fn forget(&mut self, now: Instant) -> bool {
+        self.replaced.forget(now)
     }
 
     /// Reads the passwords, a file for each key of the Secret.
@@ -119,7 +141,8 @@ impl Inputs {
         let Fleet { file, config } = self.fleet()?;
         let domains = self.revision.as_ref().map_or(&[][..], |(_, domains)| domains);
         let (peer_nodes, pod, passwords) = (&file.peer_nodes, &self.pod, &self.passwords);
-        let input = Input { fleet: config, peer_nodes, domains, pod, passwords, phase };
+        let replaced = &self.replaced.announced(Instant::now()).collect::<Vec<_>>();
+        let input = Input { fleet: config, peer_nodes, domains, replaced, pod, passwords, phase };
         let mut plan = Plan::new(&input);
         plan.obstacles.extend(self.obstacles());
         Some((plan, Plan::families(&input)))

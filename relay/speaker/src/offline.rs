@@ -78,7 +78,7 @@ pub(crate) fn rendered(rendering: &Rendering) -> Result<(String, Vec<String>), V
         WrittenPhase::Withdrawn => Phase::Withdrawn,
     };
     let (peer_nodes, passwords) = (&written.peer_nodes, &passwords);
-    let plan = Plan::new(&Input { fleet, peer_nodes, domains: &domains, pod: &pod, passwords, phase });
+    let plan = Plan::new(&Input { fleet, peer_nodes, domains: &domains, replaced: &[], pod: &pod, passwords, phase });
     let said = plan.obstacles.iter().map(|it| format!("{}: {}", it.reason, it.message)).collect();
     Ok((render(&plan, rendering.route_table), said))
 }

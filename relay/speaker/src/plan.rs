@@ -12,11 +12,11 @@ use std::{
 };
 
 use crds::{FleetConfig, revision::Domain};
-use mape::IpNet;
+use mape::{IpNet, Ipv4Net};
 pub(crate) use pod::{Family, Obstacle};
 
 pub(crate) use self::{
-    announce::{Announcements, Community, Group},
+    announce::{Announcements, Attributes, Community, Group},
     bird_name::{Spoken, spoken},
     session::{Reach, Session},
 };
@@ -28,6 +28,8 @@ pub(crate) struct Input<'a> {
     /// For each peer that is for some nodes only: which.
     pub(crate) peer_nodes: &'a BTreeMap<String, BTreeSet<String>>,
     pub(crate) domains: &'a [Domain],
+    /// What others are announced instead of, and may be announced itself until routers know those.
+    pub(crate) replaced: &'a [(Ipv4Net, &'a Attributes)],
     pub(crate) pod: &'a Pod,
     /// By key, what the Secret holds.
     pub(crate) passwords: &'a BTreeMap<String, Vec<u8>>,
@@ -94,7 +96,7 @@ impl Plan {
             }
         }
         obstacles.append(&mut missing);
-        let announcements = Announcements::new(&input.fleet.allowed, input.domains);
+        let announcements = Announcements::new(&input.fleet.allowed, input.domains, input.replaced);
         Self { router_id, sessions, announcements, phase: input.phase, obstacles }
     }
 
@@ -155,7 +157,8 @@ spec:
     pub(crate) fn input<'a>(fleet: &'a FleetConfig, pod: &'a Pod) -> Input<'a> {
         static NOBODY: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         static NONE: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        Input { fleet, peer_nodes: &NOBODY, domains: &[], pod, passwords: &NONE, phase: Phase::Announcing }
+        let (peer_nodes, passwords, phase) = (&NOBODY, &NONE, Phase::Announcing);
+        Input { fleet, peer_nodes, domains: &[], replaced: &[], pod, passwords, phase }
     }
 
     pub(crate) fn domain(name: &str, br_address: &str, prefixes: &[&str]) -> Domain {

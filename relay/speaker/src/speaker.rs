@@ -73,7 +73,8 @@ impl Speaker {
     /// plan of thousands of rules is not made anew for nothing.
     pub(crate) async fn look_at_pod(&mut self) {
         let is_other = self.inputs.look_at_pod(&self.host).await;
-        if is_other || self.shared.board.read(|status| status.is_behind) {
+        let is_over = self.inputs.forget(Instant::now());
+        if is_other || is_over || self.shared.board.read(|status| status.is_behind) {
             self.refresh().await;
         } else {
             self.report_inputs();

@@ -1,5 +1,6 @@
 //! What a relay shall forward.
 
+use crds::revision::format_version;
 use jiff::Timestamp;
 use mape::{DomainConfig, Fleet};
 
@@ -36,6 +37,7 @@ impl Target {
     pub(super) fn describe(&self, config: &mut Config) {
         config.hash.clone_from(&self.hash);
         (config.sequence, config.source) = (self.sequence, self.source);
+        config.format_version = format_version(self.configs.iter());
         config.since = Some(Timestamp::now());
         config.domains = self.fleet.domains().iter().map(DomainSummary::from).collect();
     }

@@ -1,6 +1,7 @@
 //! The relay as a process, in network namespaces of its own: needs root and iproute2, and fails without them.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, and how its helpers do")]
 
+mod aggregates;
 mod api;
 mod hangs;
 mod node;

@@ -66,7 +66,7 @@ fn what_cannot_be_used_is_told_and_changes_nothing() {
     let with = |file: &str, bytes: &[u8]| Files::from([(file.to_owned(), bytes.to_vec())]);
     let truncated = &good["domains-0.gz"][..20];
     let newer =
-        String::from_utf8(good["index.json"].clone()).unwrap().replace("\"formatVersion\": 1", "\"formatVersion\": 2");
+        String::from_utf8(good["index.json"].clone()).unwrap().replace("\"formatVersion\": 1", "\"formatVersion\": 3");
     let cases = [
         ("Incomplete", [good.clone(), with("domains-0.gz", truncated)]),
         ("NewerFormat", [good.clone(), with("index.json", newer.as_bytes())]),

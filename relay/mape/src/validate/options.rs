@@ -3,8 +3,10 @@
 use alloc::format;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Fields;
-use crate::options::{DscpToCe, MssClamp};
+use ipnet::Ipv4Net;
+
+use super::{Fields, rule::ipv4_complaint};
+use crate::options::{DscpToCe, MAX_AGGREGATES, MssClamp, Toggle};
 
 pub(super) fn check(fields: &mut Fields<'_>) {
     let options = &fields.config.options;
@@ -26,6 +28,32 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     if let Some(source) = icmp.ipv4_source.filter(|source| is_martian(*source)) {
         let why = "a router that drops martian sources would drop our errors (RFC 1812 s.4.3.2.4, s.5.3.7)";
         fields.refuse("spec.icmp.ipv4Source", source, "a unicast IPv4 address", why);
+    }
+    aggregates(fields);
+}
+
+fn aggregates(fields: &mut Fields<'_>) {
+    let field = "spec.advertise.ipv4Aggregates";
+    let config = fields.config;
+    let advertise = &config.options.advertise;
+    let all = &advertise.ipv4_aggregates;
+    if let (Some(first), Toggle::Disabled) = (all.first(), advertise.auto_route) {
+        fields.refuse(field, first, "none, or autoRoute Enabled", "without routes there is nothing to aggregate");
+    }
+    let why = "each is looked for in all rules; more rules than that need larger aggregates";
+    fields.within(field, all.len() as u32, 0..=MAX_AGGREGATES as u32, why);
+    for (at, aggregate) in all.iter().enumerate() {
+        let field = format!("{field}[{at}]");
+        let overlaps = |other: &Ipv4Net| aggregate.contains(other) || other.contains(aggregate);
+        if let Some((allowed, why)) = ipv4_complaint(*aggregate) {
+            fields.refuse(&field, aggregate, allowed, why);
+        } else if let Some(first) = all[..at].iter().position(overlaps) {
+            let why = format!("spec.advertise.ipv4Aggregates[{first}] is {}, and one of them is enough", all[first]);
+            fields.refuse(&field, aggregate, "a prefix apart from the others", why);
+        } else if !config.rules.iter().any(|rule| aggregate.contains(&rule.ipv4_prefix)) {
+            let why = "it would draw traffic that is nobody's in this domain";
+            fields.refuse(&field, aggregate, "a prefix that holds a rule's ipv4Prefix", why);
+        }
     }
 }
 

@@ -5,7 +5,13 @@ use super::{
     options::{is_martian, is_routable},
 };
 use crate::{PortLayout, Psid, Rule, RuleConfig, domain::MAX_RULES_PER_DOMAIN};
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use ipnet::Ipv4Net;
 
 /// The domain's rules, without those that are unsound and reported.
 pub(super) fn all(fields: &mut Fields<'_>) -> Vec<Rule> {
@@ -57,18 +63,10 @@ struct RuleFields<'a, 'b> {
 impl RuleFields<'_, '_> {
     fn ipv4_prefix(&mut self) -> bool {
         let prefix = self.rule.ipv4_prefix;
-        if prefix != prefix.trunc() {
-            return self.refuse("ipv4Prefix", prefix, prefix.trunc(), "a prefix has no host bits");
+        match ipv4_complaint(prefix) {
+            Some((allowed, why)) => self.refuse("ipv4Prefix", prefix, allowed, why),
+            None => true,
         }
-        if is_martian(prefix.network()) || is_martian(prefix.broadcast()) {
-            let why = "0/8, 127/8, 224/4 and 240/4 are nobody's to give away (RFC 6890, RFC 1812 s.5.3.7)";
-            return self.refuse("ipv4Prefix", prefix, "unicast space", why);
-        }
-        if prefix.prefix_len() < 8 {
-            let why = "no registry ever allocated more, and it would swallow the Internet";
-            return self.refuse("ipv4Prefix", prefix, "/8 to /32", why);
-        }
-        true
     }
 
     fn mape_prefix(&mut self) -> bool {
@@ -177,6 +175,19 @@ impl RuleFields<'_, '_> {
         self.fields.refuse(&format!("{}.{field}", self.path), found, allowed, why);
         false
     }
+}
+
+/// What may stand in place of an IPv4 prefix that can be nobody's, and why.
+pub(super) fn ipv4_complaint(prefix: Ipv4Net) -> Option<(String, &'static str)> {
+    if prefix != prefix.trunc() {
+        return Some((prefix.trunc().to_string(), "a prefix has no host bits"));
+    }
+    if is_martian(prefix.network()) || is_martian(prefix.broadcast()) {
+        let why = "0/8, 127/8, 224/4 and 240/4 are nobody's to give away (RFC 6890, RFC 1812 s.5.3.7)";
+        return Some(("unicast space".to_string(), why));
+    }
+    let why = "no registry ever allocated more, and it would swallow the Internet";
+    (prefix.prefix_len() < 8).then(|| ("/8 to /32".to_string(), why))
 }
 
 /// An RFC 1123 label, as Kubernetes wants names to be.

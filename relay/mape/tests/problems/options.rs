@@ -2,7 +2,7 @@
 
 use mape::{
     DomainConfig,
-    options::{DscpToCe, MssClamp},
+    options::{DscpToCe, MssClamp, Toggle},
 };
 
 use crate::domains::{Case, expect, many, problems, set, sound};
@@ -114,6 +114,71 @@ fn options_are_checked_one_by_one() {
     expect(cases);
 }
 
+#[test]
+fn aggregates_are_checked_one_by_one() {
+    let cases: &[Case] = &[
+        (
+            |domain| aggregate(domain, &["192.0.2.1/16"]),
+            &["spec.advertise.ipv4Aggregates[0]: found 192.0.2.1/16, allowed 192.0.0.0/16: a prefix has no host bits"],
+        ),
+        (
+            |domain| aggregate(domain, &["192.0.0.0/7"]),
+            &[
+                "spec.advertise.ipv4Aggregates[0]: found 192.0.0.0/7, allowed /8 to /32: no registry ever allocated more, and it would swallow the Internet",
+            ],
+        ),
+        (
+            |domain| aggregate(domain, &["192.0.2.0/24", "127.0.0.0/8"]),
+            &[
+                "spec.advertise.ipv4Aggregates[1]: found 127.0.0.0/8, allowed unicast space: 0/8, 127/8, 224/4 and 240/4 are nobody's to give away (RFC 6890, RFC 1812 s.5.3.7)",
+            ],
+        ),
+        (
+            |domain| aggregate(domain, &["192.0.2.0/24", "198.51.100.0/24", "192.0.0.0/16"]),
+            &[
+                "spec.advertise.ipv4Aggregates[2]: found 192.0.0.0/16, allowed a prefix apart from the others: spec.advertise.ipv4Aggregates[0] is 192.0.2.0/24, and one of them is enough",
+            ],
+        ),
+        (
+            |domain| aggregate(domain, &["192.0.2.0/24", "192.0.2.0/24"]),
+            &[
+                "spec.advertise.ipv4Aggregates[1]: found 192.0.2.0/24, allowed a prefix apart from the others: spec.advertise.ipv4Aggregates[0] is 192.0.2.0/24, and one of them is enough",
+            ],
+        ),
+        (
+            |domain| aggregate(domain, &["192.0.2.0/25", "203.0.113.0/24"]),
+            &[
+                "spec.advertise.ipv4Aggregates[0]: found 192.0.2.0/25, allowed a prefix that holds a rule's ipv4Prefix: it would draw traffic that is nobody's in this domain",
+                "spec.advertise.ipv4Aggregates[1]: found 203.0.113.0/24, allowed a prefix that holds a rule's ipv4Prefix: it would draw traffic that is nobody's in this domain",
+            ],
+        ),
+        (
+            |domain| {
+                aggregate(domain, &["192.0.2.0/24"]);
+                domain.options.advertise.auto_route = Toggle::Disabled;
+            },
+            &[
+                "spec.advertise.ipv4Aggregates: found 192.0.2.0/24, allowed none, or autoRoute Enabled: without routes there is nothing to aggregate",
+            ],
+        ),
+        (
+            |domain| {
+                domain.rules = many(33);
+                let prefixes = domain.rules.iter().map(|rule| rule.ipv4_prefix).collect();
+                domain.options.advertise.ipv4_aggregates = prefixes;
+            },
+            &[
+                "spec.advertise.ipv4Aggregates: found 33, allowed 0 to 32: each is looked for in all rules; more rules than that need larger aggregates",
+            ],
+        ),
+    ];
+    expect(cases);
+}
+
+fn aggregate(domain: &mut DomainConfig, prefixes: &[&str]) {
+    domain.options.advertise.ipv4_aggregates = prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect();
+}
+
 /// The defaults, and the last values that each check lets pass.
 #[test]
 fn the_bounds_themselves_are_sound() {
@@ -127,6 +192,11 @@ fn the_bounds_themselves_are_sound() {
         |domain| domain.options.reassembly.timeout_seconds = 60,
         |domain| domain.options.reassembly.max_datagrams = 1_048_576,
         |domain| domain.options.icmp.errors_per_second = 0,
+        |domain| aggregate(domain, &["192.0.2.0/24", "198.0.0.0/8"]),
+        |domain| {
+            domain.rules = many(32);
+            domain.options.advertise.ipv4_aggregates = domain.rules.iter().map(|rule| rule.ipv4_prefix).collect();
+        },
         |domain| domain.rules = many(1000),
         |domain| domain.rules[0].name = "r".repeat(63),
         |domain| {

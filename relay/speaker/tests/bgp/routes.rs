@@ -123,6 +123,51 @@ fn prefixes_change_and_bird_stays() {
     assert_eq!(speaker.metric("culvert_bgp_configure_total{result=\"refused\"}"), "0");
 }
 
+/// The relay has both shapes for a while; the filter has too, and lets both go with the relay's routes.
+#[test]
+fn an_aggregate_and_its_rules_replace_each_other_without_a_gap() {
+    const AGGREGATE: &str = "192.0.2.0/24";
+    let lab = Lab::new();
+    let router = Router::start(&lab);
+    let mut files = Files::new(&lab);
+    let plain = || domain("isp-a", BR, &[PREFIX, OTHER], &["64512:7"]);
+    let aggregated = || {
+        let mut domain = plain();
+        domain.config.options.advertise.ipv4_aggregates = vec![AGGREGATE.parse().unwrap()];
+        domain
+    };
+    files.fleet(&both());
+    files.revision(vec![plain()]);
+    let speaker = Speaker::start(&lab);
+    speaker.until_ready();
+    for prefix in [PREFIX, OTHER, BR_PREFIX] {
+        lab.route(prefix, "");
+    }
+    router.until_path(PREFIX, |_| true);
+    for (shape, sequence) in [(aggregated(), 2), (plain(), 3), (aggregated(), 4)] {
+        let (new, old): (&[&str], &[&str]) =
+            if sequence == 3 { (&[PREFIX, OTHER], &[AGGREGATE]) } else { (&[AGGREGATE], &[PREFIX, OTHER]) };
+        files.revision(vec![shape]);
+        // The relay has not read it yet.
+        let wanted = new.len();
+        speaker.until("taken", |state| {
+            state["revision"]["sequence"] == sequence && state["wanted"] == json!({"IPv4": wanted, "IPv6": 1})
+        });
+        for prefix in old {
+            assert!(router.path(prefix).is_some(), "{prefix} is announced as long as the relay has it");
+        }
+        new.iter().for_each(|prefix| lab.route(prefix, ""));
+        for prefix in new {
+            router.until_path(prefix, |path| communities(path) == "64512:7");
+        }
+        for prefix in old {
+            assert_eq!(communities(&router.path(prefix).unwrap()), "64512:7");
+            lab.unroute(prefix, 0);
+            router.until_no_path(prefix);
+        }
+    }
+}
+
 #[test]
 fn internal_bgp_has_local_preferences() {
     let lab = Lab::new();
