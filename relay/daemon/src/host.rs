@@ -33,7 +33,7 @@ use crate::{
 pub(crate) use self::sides::Link;
 pub(crate) use self::{
     link::{LinkDrops, Tun},
-    sides::{Answer, HopView, Look, SideView, View},
+    sides::{Answer, HopView, Look, OddPort, SideView, View},
     sysctl::{Refused, accept_ra, forwarding_ipv4, forwarding_ipv6, refused, rp_filter_all},
 };
 
@@ -153,7 +153,7 @@ impl Host {
             queue = tun::create(&name, 1)?.pop();
             self.test = Some(link::set_up(&self.kernel.netlink, &name, queue_length, 0).await?);
         }
-        let view = View::new(self.kernel.look().await?, Vec::new());
+        let view = View::new(self.kernel.look().await?, Vec::new(), BTreeSet::new());
         self.install_rules(&view, Ways::Together).await?;
         self.fit(&view, Ways::Together).await?;
         self.add_test_routes().await?;
@@ -179,9 +179,14 @@ impl Host {
     }
 
     fn sides(&self, view: &View, test: &Tun) -> rules::Sides {
+        let odd_ports = |interface: &String| {
+            let here = view.odd_ports.iter().filter(|odd| odd.interface == *interface);
+            here.map(|odd| (odd.router, odd.port)).collect()
+        };
         let interface = |side: &SideView| rules::Interface {
             name: side.interface.clone(),
             addresses: side.addresses.iter().map(IpNet::addr).collect(),
+            odd_ports: odd_ports(&side.interface),
         };
         let others = view
             .others

@@ -185,7 +185,7 @@ mod tests {
             vec![side("net1", Family::Ipv4, &["198.51.100.1/24"]), side("net2", Family::Ipv6, &["2001:db8::1/64"])];
         let hops = vec![hop("198.51.100.254", Family::Ipv4), hop("fe80::1", Family::Ipv6)];
         let settings = Settings { ipv6_forwarding: true, rp_filter_all: 2, accept_ra: vec![("net2".to_owned(), 0)] };
-        (View { sides, hops, others: Vec::new() }, settings)
+        (View { sides, hops, ..View::default() }, settings)
     }
 
     fn reasons(view: &View, settings: &Settings) -> Vec<&'static str> {

@@ -3,7 +3,7 @@
 //!
 //! A speaker that is gone or hangs says nothing. What it said last is kept then: packets on their way need a next hop.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
 
 use pod::{PeerEntry, PeerLine};
 use tokio::{
@@ -13,13 +13,16 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::cli::Family;
+use crate::{cli::Family, host::OddPort};
 
 /// A speaker that has not said a word for so long is silent.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long until it is called again.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// Where routers listen, unless they say otherwise (RFC 4271 §8).
+pub(crate) const BGP: u16 = 179;
 
 /// No speaker has so much to say in a line: some thousands of peers.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -39,6 +42,8 @@ pub(crate) struct Peer {
     /// The interface that leads to it.
     pub(crate) interface: String,
     pub(crate) address: IpAddr,
+    /// The TCP port that it listens on.
+    pub(crate) port: u16,
     /// Whose packets may be sent to it.
     pub(crate) families: Vec<Family>,
     /// Its session is established, and BFD does not say otherwise.
@@ -51,6 +56,17 @@ impl Speech {
     /// Before the first word.
     pub(crate) fn none_yet() -> Self {
         Self { peers: Vec::new(), silence: Some("it has not been heard yet".to_owned()) }
+    }
+
+    /// The routers that listen elsewhere than others do.
+    pub(crate) fn odd_ports(&self) -> BTreeSet<OddPort> {
+        let odd = self.peers.iter().filter(|peer| peer.port != BGP);
+        let port = |Peer { interface, address, port, .. }: &Peer| OddPort {
+            interface: interface.clone(),
+            router: *address,
+            port: *port,
+        };
+        odd.map(port).collect()
     }
 }
 
@@ -115,7 +131,7 @@ fn read(line: &str) -> Result<Vec<Peer>, String> {
 
 impl Peer {
     fn new(entry: PeerEntry) -> Option<Self> {
-        let PeerEntry { name, interface, address, families, session, bfd, up, since: _ } = entry;
+        let PeerEntry { name, interface, address, port, families, session, bfd, up, since: _ } = entry;
         let families = Family::ALL.into_iter().filter(|family| families.iter().any(|word| word == family.word()));
         let session = session.unwrap_or_else(|| if up { "up" } else { "down" }.to_owned());
         let bfd = bfd.map(|bfd| format!(", BFD {bfd}")).unwrap_or_default();
@@ -123,6 +139,7 @@ impl Peer {
             name,
             interface: interface?,
             address: address?.parse().ok()?,
+            port: port.unwrap_or(BGP),
             families: families.collect(),
             up,
             state: format!("{session}{bfd}"),
@@ -145,12 +162,15 @@ mod tests {
     #[test]
     fn a_line_is_read() {
         let without = r#"{"name":"tor2","interface":null,"address":null,"families":[],"session":"Idle","bfd":null,"up":false,"since":"2026-01-01T00:00:00Z"}"#;
-        let both = r#"{"name":"tor3","interface":"net2","address":"fe80::1","families":["IPv4","IPv6"],"up":false}"#;
+        let both = r#"{"name":"tor3","interface":"net2","address":"fe80::1","port":1179,"families":["IPv4","IPv6"],"up":false}"#;
         let peers = read(&line(&[TOR1, without, both])).unwrap();
         let [tor1, tor3] = peers.as_slice() else { panic!("{peers:?}") };
         assert_eq!((tor1.up, tor1.state.as_str()), (true, "Established, BFD Up"));
         assert_eq!((tor1.families.as_slice(), tor3.families.as_slice()), (&[Family::Ipv4][..], &Family::ALL[..]));
         assert_eq!((tor3.up, tor3.state.as_str()), (false, "down"));
+        let odd = Speech { peers, silence: None }.odd_ports();
+        let router = "fe80::1".parse().unwrap();
+        assert_eq!(odd, BTreeSet::from([OddPort { interface: "net2".to_owned(), router, port: 1179 }]));
         assert!(read("{}").is_err());
     }
 

@@ -6,6 +6,7 @@ mod sides;
 mod target;
 
 use std::{
+    collections::BTreeSet,
     net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant},
@@ -88,7 +89,7 @@ impl Relay {
         ended: &UnboundedSender<String>,
     ) -> Result<Self, Failure> {
         let kernel = Kernel::connect(options.table(), &options.sides)?;
-        let view = View::new(kernel.look().await?, Vec::new());
+        let view = View::new(kernel.look().await?, Vec::new(), BTreeSet::new());
         let source = options.ipv4_source(view.ipv4_source());
         let plan = Plan::new(&first.fleet, source).map_err(Failure::Host)?;
         let obstacles = kernel.obstacles(None, &Plan::default().change_to(&plan).new_routes).await?;
@@ -210,7 +211,7 @@ impl Relay {
     /// Looks whether the routes are still there and puts them back: what /readyz says follows.
     pub(crate) async fn keep_routes(&mut self) {
         self.fit_is_due = true;
-        match self.host.restore(&self.plan, self.ways).await {
+        match self.host.restore(&self.plan, self.ways, self.odd_ports()).await {
             Ok(restored) => {
                 if !restored.is_empty() {
                     tracing::warn!(?restored, "somebody changed what leads traffic here; it is as it was");

@@ -143,6 +143,7 @@ mod tests {
             name: "tor1".to_owned(),
             interface: interface.to_owned(),
             address: address.parse().unwrap(),
+            port: crate::peers::BGP,
             families: families.to_vec(),
             up: true,
             state: "Established, BFD Up".to_owned(),

@@ -24,6 +24,9 @@ pub struct PeerEntry {
     /// Its address, likewise.
     #[serde(default)]
     pub address: Option<String>,
+    /// The TCP port that the router listens on: 179 (RFC 4271 s.8) if it says nothing.
+    #[serde(default)]
+    pub port: Option<u16>,
     /// The words of the families whose packets may be sent to it ([`Family::word`](crate::Family::word)).
     pub families: Vec<String>,
     /// BIRD's word for the session.

@@ -64,6 +64,7 @@ fn state(session: &Session, protocol: Option<&Protocol>, look: &Look, now: Times
     SessionState {
         peer: session.peer.clone(),
         address,
+        port: session.port,
         interface: session.interface.clone(),
         local: session.local,
         asn: session.asn,

@@ -77,6 +77,8 @@ pub(crate) struct SessionState {
     pub(crate) peer: String,
     /// A router on a link without addresses has none until it calls.
     pub(crate) address: Option<IpAddr>,
+    /// The TCP port that it listens on.
+    pub(crate) port: u16,
     pub(crate) interface: String,
     pub(crate) local: IpAddr,
     pub(crate) asn: u32,

@@ -205,8 +205,8 @@ impl Speaker {
 
 /// What a relay is told of a session.
 fn told(session: &SessionState) -> impl PartialEq + '_ {
-    let SessionState { peer, address, interface, state, bfd, up, families, since, .. } = session;
-    ((peer, address, interface), (state, bfd, up, since), families)
+    let SessionState { peer, address, port, interface, state, bfd, up, families, since, .. } = session;
+    ((peer, address, port, interface), (state, bfd, up, since), families)
 }
 
 /// Sessions that came up or went down, in words.

@@ -149,6 +149,7 @@ pub(crate) fn peer_line(peers: &Peers) -> PeerLine {
             name: session.peer.clone(),
             interface: Some(session.interface.clone()),
             address: Some(session.address?.to_string()),
+            port: Some(session.port),
             families: session.families.iter().map(|family| family.word().to_owned()).collect(),
             session: Some(session.state.clone()),
             bfd: session.bfd.clone(),

@@ -267,6 +267,7 @@ mod tests {
                 hop("net1", 2, "fe80::fe", Family::Ipv4, true),
                 hop("net2", 3, "2001:db8:1::fe", Family::Ipv6, false),
             ],
+            odd_ports: BTreeSet::new(),
             others: Vec::new(),
         }
     }

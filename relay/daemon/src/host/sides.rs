@@ -1,7 +1,7 @@
 //! The sides as they are: interfaces, addresses, and who answers there.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
 };
 
@@ -44,8 +44,18 @@ pub(crate) enum Answer {
 pub(crate) struct View {
     pub(crate) sides: Vec<SideView>,
     pub(crate) hops: Vec<HopView>,
+    /// Where BGP answers come from besides port 179.
+    pub(crate) odd_ports: BTreeSet<OddPort>,
     /// Addresses of the box that are on no side.
     pub(crate) others: Vec<(u32, IpAddr)>,
+}
+
+/// A router that listens elsewhere than others do, and the interface that leads to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OddPort {
+    pub(crate) interface: String,
+    pub(crate) router: IpAddr,
+    pub(crate) port: u16,
 }
 
 /// One look at a side.
@@ -83,9 +93,9 @@ pub(crate) struct HopView {
 }
 
 impl View {
-    /// The box as it was looked at, with these next hops.
-    pub(crate) fn new(look: Look, hops: Vec<HopView>) -> Self {
-        Self { sides: look.sides, others: look.others, hops }
+    /// The box as it was looked at, with these next hops and ports.
+    pub(crate) fn new(look: Look, hops: Vec<HopView>, odd_ports: BTreeSet<OddPort>) -> Self {
+        Self { sides: look.sides, others: look.others, hops, odd_ports }
     }
 
     /// The next hops that take a family's packets.

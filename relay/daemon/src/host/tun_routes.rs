@@ -1,11 +1,11 @@
 //! The relay's routes to the TUN, many at once: a gate that closes must not wait for an answer to each.
 
-use std::future::Future;
+use std::{collections::BTreeSet, future::Future};
 
 use futures_util::{StreamExt, stream};
 use ipnet::IpNet;
 
-use super::{Host, View, Ways, netlink::Error, routes};
+use super::{Host, OddPort, View, Ways, netlink::Error, routes};
 use crate::{
     failure::{Failure, host},
     plan::{Announcement, Plan, Route},
@@ -51,9 +51,14 @@ impl Host {
     ///
     /// # Errors
     /// If it cannot be put back: no traffic comes then.
-    pub(crate) async fn restore(&self, plan: &Plan, ways: Ways) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn restore(
+        &self,
+        plan: &Plan,
+        ways: Ways,
+        odd_ports: BTreeSet<OddPort>,
+    ) -> Result<Vec<String>, Failure> {
         let mut restored = Vec::new();
-        if self.install_rules(&View::new(self.look().await?, Vec::new()), ways).await? {
+        if self.install_rules(&View::new(self.look().await?, Vec::new(), odd_ports), ways).await? {
             restored.push("policy rules".to_owned());
         }
         let installed = routes::installed(&self.kernel.strict, &self.tun, self.kernel.table).await;

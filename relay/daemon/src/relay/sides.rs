@@ -1,12 +1,12 @@
 //! What a look at the sides, or a word of the speaker, asks for: first what cannot wait.
 
-use std::mem;
+use std::{collections::BTreeSet, mem};
 
 use super::Relay;
 use crate::{
     cli::Family,
     failure::Failure,
-    host::View,
+    host::{OddPort, View},
     obstacles::{self, Obstacle, Settings},
     peers::Speech,
 };
@@ -42,6 +42,11 @@ impl Relay {
         self.revisions.report();
     }
 
+    /// What the speaker said last of routers that listen elsewhere than others do.
+    pub(super) fn odd_ports(&self) -> BTreeSet<OddPort> {
+        self.speech.as_ref().map(Speech::odd_ports).unwrap_or_default()
+    }
+
     fn tell(&mut self, obstacles: Vec<Obstacle>) {
         self.told.retain(|told| obstacles.contains(told));
         let before = self.shared.update(|status| mem::replace(&mut status.obstacles, obstacles.clone()));
@@ -59,7 +64,7 @@ impl Relay {
         let mut look = self.host.look().await?;
         self.routers.saw(mem::take(&mut look.answers));
         let hops = self.routers.hops(&look.sides);
-        let is_news = self.follow(View::new(look, hops)).await;
+        let is_news = self.follow(View::new(look, hops, self.odd_ports())).await;
         if call {
             self.host.call_next_hops(&self.view).await;
         }
@@ -70,7 +75,7 @@ impl Relay {
             }
             // What was set is seen in the next look.
             let look = self.host.look().await?;
-            self.view = View::new(look, mem::take(&mut self.view.hops));
+            self.view = View::new(look, mem::take(&mut self.view.hops), self.odd_ports());
         }
         self.fit_is_due = false;
         let source = self.options.ipv4_source(self.view.ipv4_source());

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket},
+    thread::sleep,
     time::Duration,
 };
 
@@ -10,9 +11,12 @@ use rustix::net::{
     sockopt::{Timeout, set_socket_reuseaddr, set_socket_reuseport, set_socket_timeout},
 };
 
+use serde_json::Value;
+
 use crate::{
     node::Node,
-    pod::{Pod, SIDE, SIDE6},
+    pod::{Pod, SIDE, SIDE6, isp_a, revision},
+    speaker::{Speaker, peer},
 };
 
 /// Long enough for a packet to arrive, were it let through.
@@ -40,6 +44,59 @@ fn bgp_bfd_and_ping_reach_the_sides_own_addresses() {
         pod.internet.send_udp(&format!("{SIDE}:{port}"));
         assert_eq!(bfd.recv(&mut [0; 10]).is_ok(), arrives, "port {port}");
     }
+}
+
+/// A router with `port: 1179`: the speaker tells the relay, which lets its answers in, and nobody else's.
+#[test]
+fn answers_of_a_router_at_another_port_come_in_for_as_long_as_it_is_a_peer() {
+    let (pod, speaker) = (Pod::new(), Speaker::start());
+    pod.mount(&revision(1, &[isp_a()]));
+    let [net1, net2] = [("net1", "198.51.100.254", "IPv4"), ("net2", "2001:db8:1::fe", "IPv6")]
+        .map(|(side, router, family)| peer(side, side, router, &[family], true));
+    let at = |peer: &Value, port: u16| {
+        let mut peer = peer.clone();
+        peer["port"] = port.into();
+        peer
+    };
+    speaker.says(&[net1.clone(), net2.clone()]);
+    let relay = pod.launch(&["--peer-state", speaker.socket().to_str().unwrap()]).ready();
+    let listen =
+        |node: &Node, port: u16| node.inside(move || TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap());
+    let routers = [(&pod.internet, SIDE, "198.51.100.254"), (&pod.core, SIDE6, "2001:db8:1::fe")];
+    let listeners = routers.map(|(node, ..)| [179, 1179, 1180].map(|port| listen(node, port)));
+    let _admin = listen(&pod.pod, 9109);
+    let reach = |side: &str, router: &str, port: u16| {
+        let (side, router): (IpAddr, IpAddr) = (side.parse().unwrap(), router.parse().unwrap());
+        connects_from(&pod.pod, SocketAddr::new(side, 0), SocketAddr::new(router, port))
+    };
+    let reached = || routers.map(|(_, side, router)| [179, 1179, 1180].map(|port| reach(side, router, port)));
+    assert_eq!(reached(), [[true, false, false]; 2]);
+    let refused =
+        |family: &str| relay.metric(&format!(r#"culvert_refused_packets_total{{family="{family}",reason="NoRoute"}}"#));
+    let before = ["IPv4", "IPv6"].map(refused);
+    // The session is not up yet: it cannot be before the rule is there.
+    speaker.says(&[at(&net1, 1179), at(&net2, 1179)]);
+    relay.until("let in", |_| reached() == [[true, true, false]; 2]);
+    let after = ["IPv4", "IPv6"].map(refused);
+    assert!(after[0] > before[0] && after[1] > before[1], "{before:?} {after:?}");
+    // Another address of the same segment is no peer.
+    pod.internet.ip("address add 198.51.100.253/24 dev far");
+    assert!(!reach(SIDE, "198.51.100.253", 1179));
+    // What looks after the rules from time to time leaves them as they are.
+    sleep(Duration::from_secs(6));
+    assert_eq!(reached(), [[true, true, false]; 2]);
+    assert!(!relay.log().contains("somebody changed"), "{}", relay.log());
+    speaker.says(&[net1.clone(), at(&net2, 1180)]);
+    relay.until("shut", |_| reached() == [[true, false, false], [true, false, true]]);
+    speaker.says(&[at(&net1, 1179), at(&net2, 1179)]);
+    relay.until("let in again", |_| reached() == [[true, true, false]; 2]);
+    // Who calls from there reaches no server of the pod by it.
+    drop(listeners);
+    for (node, side, router) in routers {
+        let (side, router): (IpAddr, IpAddr) = (side.parse().unwrap(), router.parse().unwrap());
+        assert!(!connects_from(node, SocketAddr::new(router, 1179), SocketAddr::new(side, 9109)), "9109 of {side}");
+    }
+    assert!(pod.crosses() && relay.is_ready());
 }
 
 /// The link-local address of an interface.

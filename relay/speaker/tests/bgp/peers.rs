@@ -24,7 +24,7 @@ fn the_relay_and_the_operator_hear_of_sessions() {
     let mut v4 = line["peers"][0].clone();
     assert!(v4["since"].as_str().unwrap().ends_with('Z'), "{v4}");
     v4["since"].take();
-    let wanted = json!({"name": "tor1-v4", "interface": "net1", "address": ROUTER4, "families": ["IPv4"],
+    let wanted = json!({"name": "tor1-v4", "interface": "net1", "address": ROUTER4, "port": 179, "families": ["IPv4"],
                         "session": "Established", "bfd": "Up", "up": true, "since": null});
     assert_eq!(v4, wanted);
     assert_eq!(line["peers"][1]["families"], json!(["IPv6"]));
@@ -48,6 +48,26 @@ fn the_relay_and_the_operator_hear_of_sessions() {
     let labels = format!("{{address=\"{ROUTER4}\",interface=\"net1\",peer=\"tor1-v4\"}}");
     assert_eq!(speaker.metric(&format!("culvert_bgp_session_up{labels}")), "1");
     assert_eq!(speaker.metric(&format!("culvert_bfd_session_up{labels}")), "1");
+}
+
+/// The relay hears of the port before there is a session: it has to let the router's answers in.
+#[test]
+fn a_router_may_listen_at_another_port() {
+    let lab = Lab::new();
+    // It never calls.
+    let lines = neighbour_with(POD4, "remote-as 64512", "ipv4", &["bfd profile fast", "passive"]);
+    let router = Router::listening(&lab, "64500", &lines, 1179);
+    let mut files = Files::new(&lab);
+    files.fleet(&bgp(&[peer("tor1-v4", ROUTER4, &json!({"port": 1180}))]));
+    files.revision(vec![isp_a()]);
+    let speaker = Speaker::start(&lab);
+    let mut relay = speaker.listen();
+    let line = relay.until_all("nobody at that port", false);
+    assert_eq!(line["peers"][0]["port"], 1180);
+    files.fleet(&bgp(&[peer("tor1-v4", ROUTER4, &json!({"port": 1179}))]));
+    let line = relay.until_all("up", true);
+    assert_eq!(line["peers"][0]["port"], 1179);
+    router.until_session(POD4);
 }
 
 #[test]

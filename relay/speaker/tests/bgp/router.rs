@@ -33,12 +33,23 @@ impl<'l> Router<'l> {
 
     /// A router of this system with these lines below `router bgp`.
     pub(crate) fn configured(lab: &'l Lab, asn: &str, bgp: &str) -> Self {
-        let folder = lab.subfolder("frr");
+        Self::listening(lab, asn, bgp, 179)
+    }
+
+    /// The same, which listens at this port.
+    pub(crate) fn listening(lab: &'l Lab, asn: &str, bgp: &str, port: u16) -> Self {
         let bgp = format!(
-            "log stdout\nrouter bgp {asn}\n bgp router-id 198.51.100.1\n bgp log-neighbor-changes\n \
+            "router bgp {asn}\n bgp router-id 198.51.100.1\n bgp log-neighbor-changes\n \
              no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n{bgp}"
         );
-        for (daemon, config) in DAEMONS.into_iter().zip(["log stdout\n", &bgp, BFD]) {
+        Self::verbatim(lab, &bgp, BFD, port)
+    }
+
+    /// A router by these lines for bgpd and bfdd, and nothing else.
+    pub(crate) fn verbatim(lab: &'l Lab, bgp: &str, bfd: &str, port: u16) -> Self {
+        let folder = lab.subfolder("frr");
+        let bgp = format!("log stdout\n{bgp}");
+        for (daemon, config) in DAEMONS.into_iter().zip(["log stdout\n", &bgp, bfd]) {
             fs::write(folder.join(format!("{daemon}.conf")), config).unwrap();
         }
         run("chown", &["-R", "frr:frr", folder.to_str().unwrap()]);
@@ -47,7 +58,9 @@ impl<'l> Router<'l> {
         run("chmod", &["755", lab.folder.path().to_str().unwrap()]);
         let mut router = Self { lab, processes: Vec::new() };
         for daemon in DAEMONS {
-            router.processes.push(spawn(lab, &folder, daemon));
+            let port = port.to_string();
+            let more: &[&str] = if daemon == "bgpd" { &["-p", &port] } else { &[] };
+            router.processes.push(spawn(lab, &folder, daemon, more));
             let socket = folder.join(format!("{daemon}.vty"));
             until(daemon, || socket.exists().then_some(()), || fs::read_to_string(folder.join("log")));
         }
@@ -122,7 +135,7 @@ impl Drop for Router<'_> {
     }
 }
 
-fn spawn(lab: &Lab, folder: &Path, daemon: &str) -> Child {
+fn spawn(lab: &Lab, folder: &Path, daemon: &str, more: &[&str]) -> Child {
     let program = format!("/usr/lib/frr/{daemon}");
     assert!(Path::new(&program).exists(), "{program} is needed: scripts/install-tools installs Debian's frr");
     let in_folder = |name: &str| folder.join(name).to_str().unwrap().to_owned();
@@ -144,6 +157,7 @@ fn spawn(lab: &Lab, folder: &Path, daemon: &str) -> Child {
     ]);
     command.args(["--vty_socket", folder.to_str().unwrap(), "-z", &in_folder("zserv.api")]);
     command.args(["-f", &in_folder(&format!("{daemon}.conf")), "-i", &in_folder(&format!("{daemon}.pid"))]);
+    command.args(more);
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 

@@ -8,6 +8,7 @@
 //! 1004:   from all iif net1 lookup 4646 suppress_ifgroup default    what enters by a side goes to the TUN,
 //! 1005:   from all to 198.51.100.1 iif net1 ipproto tcp dport 179 lookup local       or to the pod's BGP
 //! 1006:   from all to 198.51.100.1 iif net1 ipproto tcp sport 179 dport 32768-60999 lookup local
+//!         (and one more for each router that listens elsewhere: from 198.51.100.254 .. sport 1179 ..),
 //! 1007:   from all to 198.51.100.1 iif net1 ipproto udp dport 3784-3785 lookup local     and BFD,
 //! 1008:   from all to 198.51.100.1 iif net1 ipproto udp dport 4784 lookup local
 //! 1009:   from all iif net1 ipproto tcp unreachable     to no other socket of the pod
@@ -28,12 +29,16 @@
 //! ARP asks the routing rules too whether an address is the box's own, as a packet without a protocol: so the sockets are
 //! closed one transport at a time, instead of ICMP alone being let in.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use ipnet::{IpNet, Ipv6Net};
 use rtnetlink::IpVersion;
 
 use super::{DEFAULT_GROUP, Rule};
+use crate::peers::BGP;
 
 const LOCAL: u32 = 255;
 const MAIN: u32 = 254;
@@ -45,9 +50,6 @@ const ICMPV6: u8 = 58;
 
 /// Every transport that a socket can listen by: TCP, UDP, DCCP, SCTP, UDP-Lite.
 const TRANSPORTS: [u8; 5] = [TCP, UDP, 33, 132, 136];
-
-/// BGP (RFC 4271 §8).
-const BGP: u16 = 179;
 
 /// BFD: control and echo over one hop (RFC 5881 §4), control over several (RFC 5883 §5).
 const BFD: [(u16, u16); 2] = [(3784, 3785), (4784, 4784)];
@@ -69,6 +71,8 @@ pub(crate) struct Sides {
 pub(crate) struct Interface {
     pub(crate) name: String,
     pub(crate) addresses: Vec<IpAddr>,
+    /// Routers that listen elsewhere than at port 179, and where.
+    pub(crate) odd_ports: BTreeSet<(IpAddr, u16)>,
 }
 
 impl Sides {
@@ -95,7 +99,10 @@ impl Sides {
             let own = |protocol| enters().to(address).protocol(protocol).lookup(LOCAL);
             let (first, last) = self.ephemeral;
             rules.push(own(TCP).destination_ports(BGP, BGP));
-            rules.push(own(TCP).source_ports(BGP, BGP).destination_ports(first, last));
+            let answers = |rule: Rule, port| rule.source_ports(port, port).destination_ports(first, last);
+            rules.push(answers(own(TCP), BGP));
+            let odd = interface.odd_ports.iter().filter(|(router, _)| router.is_ipv4() == address.addr().is_ipv4());
+            rules.extend(odd.map(|(router, port)| answers(own(TCP).from(IpNet::from(*router)), *port)));
             rules.extend(BFD.map(|(first, last)| own(UDP).destination_ports(first, last)));
         }
         rules.extend(TRANSPORTS.map(|transport| enters().protocol(transport).unreachable()));
