@@ -10,6 +10,7 @@ mod junos_table;
 mod map;
 mod pcap;
 mod replay;
+mod scaling_page;
 
 use std::{
     io::Write,

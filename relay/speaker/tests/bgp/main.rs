@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails, and how its helpers do")]
 
 mod bfd;
+mod documented;
 mod drain;
 mod lab;
 mod passwords;
