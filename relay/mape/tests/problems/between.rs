@@ -89,4 +89,13 @@ fn what_nests_or_shares_a_br_address_is_legal() {
     let mut shared = sound("shared");
     share_address(&mut shared, (6, 52), (6, 53));
     Fleet::new(vec![shared]).unwrap();
+
+    // One aggregate for both.
+    let (mut one, mut two) = (sound("one"), sound("two"));
+    move_away(&mut two);
+    set(&mut two.rules[0], "192.0.3.0/24", "2001:db8:3::/48", 16);
+    for domain in [&mut one, &mut two] {
+        domain.options.advertise.ipv4_aggregates = vec!["192.0.0.0/16".parse().unwrap()];
+    }
+    Fleet::new(vec![one, two]).unwrap();
 }
