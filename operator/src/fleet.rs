@@ -23,8 +23,7 @@ pub mod validate;
 
 use self::{
     found::{Current, Found, Held, RelayPod},
-    report::{Done, Outcome, Standing},
-    validate::Valid,
+    report::{Done, Outcome},
 };
 use crate::{
     condition::{is_true, many},
@@ -69,7 +68,7 @@ pub async fn reconcile(relay: Arc<BorderRelay>, context: Arc<Context>) -> Result
     let causes = told.map(Error::cause).chain(found.unseen.iter().cloned()).collect();
     let done = Done { found: &found, valid: &valid, held: held.as_ref(), failures: causes };
     let outcome = report::outcome(&relay, &done, Timestamp::now());
-    measure(&context, &relay, &outcome, &valid, held.as_ref());
+    measure(&context, &relay, &outcome, held.as_ref());
     report(&context, &relay, outcome, held.as_ref()).instrument(debug_span!("report")).await?; // writes the status
     match failures.into_iter().next() {
         Some(failure) => Err(Error::Partly(failure.to_string())),
@@ -129,6 +128,7 @@ async fn report(context: &Context, relay: &BorderRelay, outcome: Outcome, held: 
     let before = relay.status.clone().unwrap_or_default();
     let after = report::status(relay, &outcome, held);
     let outcome = Arc::new(outcome);
+    context.metrics.fleet(&key, &outcome, held.map(|held| held.revision.sequence));
     let known = context.outcomes.put(key.clone(), relay.uid(), Arc::clone(&outcome));
     let domains = context.world.domains_of(&key);
     for domain in outcome.is_news_to(known.as_deref(), &domains) {
@@ -141,15 +141,13 @@ async fn report(context: &Context, relay: &BorderRelay, outcome: Outcome, held: 
     Ok(())
 }
 
-fn measure(context: &Context, relay: &BorderRelay, outcome: &Outcome, valid: &Valid, held: Option<&Held>) {
+/// Tells how long changes took that all relays have by now.
+fn measure(context: &Context, relay: &BorderRelay, outcome: &Outcome, held: Option<&Held>) {
     let key = ObjectRef::from_obj(relay);
     let Some(held) = held else { return };
     if is_true(&outcome.conditions, "Programmed") {
         for took in context.propagation.programmed(&key, held.revision.sequence) {
             context.metrics.propagated(&key, took);
         }
-    }
-    if let Standing::Judged(judged) = &outcome.standing {
-        context.metrics.fleet(&key, &outcome.relays, judged.since.len(), valid.refused.len(), held.revision.sequence);
     }
 }

@@ -1,12 +1,13 @@
 //! `/metrics`: OpenTelemetry instruments, read as Prometheus text.
 
+mod fleets;
+
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use crds::{BorderRelay, border_relay::RelayState};
+use crds::BorderRelay;
 use kube::runtime::reflector::ObjectRef;
 use opentelemetry::{
     KeyValue,
@@ -15,7 +16,8 @@ use opentelemetry::{
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
-use crate::fleet::report::Relays;
+use self::fleets::Fleets;
+use crate::fleet::report::Outcome;
 
 /// More series than any one metric can have here. OpenTelemetry would fold what is beyond 2,000 into one.
 const SERIES: usize = 100_000;
@@ -37,20 +39,6 @@ pub struct Metrics {
     propagation: Histogram<f64>,
     _gauges: Arc<[ObservableGauge<u64>]>,
     _provider: SdkMeterProvider,
-}
-
-type Fleets = Arc<Mutex<BTreeMap<(String, String), Fleet>>>;
-
-/// A fleet in numbers.
-#[derive(Debug, Clone, Copy, Default)]
-struct Fleet {
-    wanted: u64,
-    ready: u64,
-    programmed: u64,
-    draining: u64,
-    served: u64,
-    refused: u64,
-    revision: u64,
 }
 
 impl Metrics {
@@ -107,19 +95,10 @@ impl Metrics {
         self.propagation.record(took.as_secs_f64(), &labels(&key(fleet)));
     }
 
-    /// How a fleet is.
-    pub fn fleet(&self, fleet: &ObjectRef<BorderRelay>, relays: &Relays, served: usize, refused: usize, revision: u64) {
-        let draining = relays.all.iter().filter(|relay| relay.state == RelayState::Draining).count();
-        let numbers = Fleet {
-            wanted: relays.total as u64,
-            ready: relays.ready() as u64,
-            programmed: relays.programmed() as u64,
-            draining: draining as u64,
-            served: served as u64,
-            refused: refused as u64,
-            revision,
-        };
-        self.fleets.lock().unwrap_or_else(PoisonError::into_inner).insert(key(fleet), numbers);
+    /// How a fleet is. `revision` is the number of the one that relays should forward by.
+    pub fn fleet(&self, fleet: &ObjectRef<BorderRelay>, outcome: &Arc<Outcome>, revision: Option<u64>) {
+        let mut fleets = self.fleets.lock().unwrap_or_else(PoisonError::into_inner);
+        fleets.entry(key(fleet)).or_default().take(outcome, revision);
     }
 
     /// Forgets fleets that are gone.
@@ -156,72 +135,51 @@ fn gauges(meter: &Meter, fleets: &Fleets, leads: &Arc<Mutex<bool>>) -> Arc<[Obse
         .build();
     let build = meter
         .u64_observable_gauge("culvert_operator_build_info")
-        .with_description("Which version this is")
+        .with_description("Always 1; which build this is")
         .with_callback(|gauge| gauge.observe(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]))
         .build();
-    let relays = "Relays of a fleet, by state; `wanted` are those that should be there and not draining";
-    let domains = "Domains that name a fleet, by whether it serves them";
-    Arc::new([
-        leader,
-        build,
-        by_state(meter, fleets, "culvert_fleet_relays", relays, |fleet| {
-            let Fleet { wanted, ready, programmed, draining, .. } = *fleet;
-            vec![("wanted", wanted), ("ready", ready), ("programmed", programmed), ("draining", draining)]
-        }),
-        by_state(meter, fleets, "culvert_fleet_domains", domains, |fleet| {
-            vec![("served", fleet.served), ("refused", fleet.refused)]
-        }),
-        by_state(meter, fleets, "culvert_fleet_revision", "The number of a fleet's current revision", |fleet| {
-            vec![("", fleet.revision)]
-        }),
-    ])
-}
-
-/// A number, or one for each state, of every fleet.
-fn by_state(
-    meter: &Meter,
-    fleets: &Fleets,
-    name: &'static str,
-    description: &'static str,
-    read: fn(&Fleet) -> Vec<(&'static str, u64)>,
-) -> ObservableGauge<u64> {
-    let fleets = Arc::clone(fleets);
-    let observe = move |gauge: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
-        for (fleet, numbers) in fleets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            for (state, number) in read(numbers) {
-                let mut labels = labels(fleet).to_vec();
-                if !state.is_empty() {
-                    labels.push(KeyValue::new("state", state));
-                }
-                gauge.observe(number, &labels);
-            }
-        }
-    };
-    meter.u64_observable_gauge(name).with_description(description).with_callback(observe).build()
+    [leader, build].into_iter().chain(fleets::gauges(meter, fleets)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{fs, path::Path};
 
-    #[test]
-    fn names_and_labels_are_those_of_the_documentation() {
+    use super::{fleets::tests::outcome, *};
+
+    const REGENERATE: &str = "CULVERT_BLESS=1 cargo test -p culvert-operator --lib metrics";
+
+    fn everything() -> Metrics {
         let metrics = Metrics::new().unwrap();
         let fleet = ObjectRef::new("default").within("isp");
         metrics.leads(true);
-        metrics.reconciled("BorderRelay", "ok", Duration::from_millis(3));
+        for kind in ["BorderRelay", "MapDomain"] {
+            metrics.reconciled(kind, "ok", Duration::from_millis(3));
+            metrics.reconciled(kind, "error", Duration::from_millis(3));
+        }
         metrics.propagated(&fleet, Duration::from_millis(250));
-        metrics.fleet(&fleet, &Relays { total: 2, ..Relays::default() }, 3, 1, 7);
-        let text = metrics.render().unwrap();
+        metrics.fleet(&fleet, &Arc::new(outcome()), Some(7));
+        metrics
+    }
+
+    /// Dashboards, alerts and the reference of metrics are checked against it.
+    #[test]
+    fn the_committed_file_has_everything() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/monitoring/metrics/operator.prom");
+        let text = everything().render().unwrap();
+        if std::env::var_os("CULVERT_BLESS").is_some() {
+            fs::write(&file, &text).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap_or_default(), text, "make it anew: {REGENERATE}");
+    }
+
+    #[test]
+    fn a_change_is_in_the_bucket_of_its_time() {
+        let text = everything().render().unwrap();
         for line in [
-            r#"culvert_operator_leader 1"#,
-            r#"culvert_operator_reconciles_total{kind="BorderRelay",result="ok"} 1"#,
-            r#"culvert_operator_reconcile_seconds_bucket{kind="BorderRelay",le="0.005"} 1"#,
+            r#"culvert_operator_reconcile_seconds_bucket{kind="BorderRelay",le="0.005"} 2"#,
             r#"culvert_revision_propagation_seconds_bucket{fleet="default",namespace="isp",le="0.2"} 0"#,
             r#"culvert_revision_propagation_seconds_bucket{fleet="default",namespace="isp",le="0.3"} 1"#,
-            r#"culvert_fleet_relays{fleet="default",namespace="isp",state="wanted"} 2"#,
-            r#"culvert_fleet_domains{fleet="default",namespace="isp",state="refused"} 1"#,
-            r#"culvert_fleet_revision{fleet="default",namespace="isp"} 7"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
@@ -229,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_fleet_that_is_gone_has_no_series() {
-        let metrics = Metrics::new().unwrap();
-        metrics.fleet(&ObjectRef::new("default").within("isp"), &Relays::default(), 0, 0, 1);
+        let metrics = everything();
         metrics.retain(|_, name| name != "default");
-        assert!(!metrics.render().unwrap().contains("culvert_fleet_"));
+        let text = metrics.render().unwrap();
+        assert!(!text.contains("culvert_fleet_") && !text.contains("culvert_domain_"), "{text}");
     }
 }

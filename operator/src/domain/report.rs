@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crds::{
     MapDomain, MapDomainStatus,
-    border_relay::RelayState,
     map_domain::{FleetStatus, Toggle},
 };
 use jiff::Timestamp;
@@ -236,9 +235,7 @@ fn ready(name: &DomainName, accepted: &Finding, serving: &[(&str, &Outcome)]) ->
 }
 
 fn carrying(name: &DomainName, outcome: &Outcome) -> usize {
-    let Some(since) = since(name, outcome) else { return 0 };
-    let relays = &outcome.relays;
-    relays.staying().filter(|relay| relay.state == RelayState::Ready && relays.holds(relay, since)).count()
+    since(name, outcome).map_or(0, |since| outcome.relays.carrying(since))
 }
 
 fn conflicted(name: &DomainName, known: &[(&str, &Outcome)]) -> Option<Finding> {

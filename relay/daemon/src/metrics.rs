@@ -1,5 +1,7 @@
 //! `/metrics`: OpenTelemetry instruments, read when asked, as Prometheus text.
 
+#[cfg(test)]
+mod everything;
 mod instruments;
 
 use std::{

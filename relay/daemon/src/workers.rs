@@ -174,7 +174,7 @@ pub(crate) enum WriteError {
 }
 
 impl WriteError {
-    const ALL: [Self; 4] = [Self::Invalid, Self::NoMemory, Self::Down, Self::Other];
+    pub(crate) const ALL: [Self; 4] = [Self::Invalid, Self::NoMemory, Self::Down, Self::Other];
 
     /// Its metric label.
     pub(crate) fn word(self) -> &'static str {

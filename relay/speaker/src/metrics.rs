@@ -1,5 +1,8 @@
 //! `/metrics`: one look at the status, as Prometheus text.
 
+#[cfg(test)]
+mod everything;
+
 use prometheus::{Error, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::{

@@ -97,6 +97,18 @@ impl Relays {
         self.staying().filter(|relay| self.holds(relay, since)).count()
     }
 
+    /// How many of these carry traffic.
+    #[must_use]
+    pub fn carrying(&self, since: u64) -> usize {
+        self.staying().filter(|relay| relay.state == RelayState::Ready && self.holds(relay, since)).count()
+    }
+
+    /// How many of these routers have been told of.
+    #[must_use]
+    pub fn announcing(&self, since: u64) -> usize {
+        self.staying().filter(|relay| relay.announces && self.holds(relay, since)).count()
+    }
+
     /// Whether a relay has a revision with at least this number. One with the current number and another hash has
     /// something that nobody wrote.
     #[must_use]

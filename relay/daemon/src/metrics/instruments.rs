@@ -48,9 +48,11 @@ pub(super) fn register(meter: &Meter, sample: &Shared) {
 /// Their names end in `_total` once exported.
 const COUNTERS: [(&str, &str, Read); 16] = [
     ("culvert_forwarded_packets", "Packets that crossed the relay", |s, add| forwarded(s, packets, add)),
-    ("culvert_forwarded_bytes", "Bytes of those packets, as they came in", |s, add| forwarded(s, bytes, add)),
-    ("culvert_dropped_packets", "Packets that went no further, by reason", |s, add| dropped(s, packets, add)),
-    ("culvert_dropped_bytes", "Bytes of those packets", |s, add| dropped(s, bytes, add)),
+    ("culvert_forwarded_bytes", "Bytes of packets that crossed the relay, as they came in", |s, add| {
+        forwarded(s, bytes, add)
+    }),
+    ("culvert_dropped_packets", "Packets that went no further, by drop reason", |s, add| dropped(s, packets, add)),
+    ("culvert_dropped_bytes", "Bytes of packets that went no further, by drop reason", |s, add| dropped(s, bytes, add)),
     ("culvert_icmp_sent", "ICMP messages that the relay sent of its own", |s, add| icmp(s, |d| &d.icmp_sent, add)),
     ("culvert_icmp_suppressed", "ICMP messages held back by a rate limit", icmp_suppressed),
     ("culvert_tun_received_packets", "Packets read from the TUN device", |s, add| by_queue(s, |w| w.received, add)),
@@ -67,7 +69,7 @@ const COUNTERS: [(&str, &str, Read); 16] = [
 
 const GAUGES: [(&str, &str, Read); 21] = [
     ("culvert_ready", "1 while a packet would be forwarded", |s, add| add(s.reasons.is_empty().into(), &[])),
-    ("culvert_not_ready", "1 for each reason why one would not", not_ready),
+    ("culvert_not_ready", "1 for each reason why the relay is not ready", not_ready),
     ("culvert_announcing", "1 while the routes are announced, with GRACEFUL_SHUTDOWN too", announcing),
     ("culvert_build_info", "Always 1; which build this is", build_info),
     ("culvert_config_info", "Always 1; which manifests are in use", config_info),
@@ -84,8 +86,12 @@ const GAUGES: [(&str, &str, Read); 21] = [
     ("culvert_domains", "MAP domains in use", |s, add| add(s.config.domains.len() as u64, &[])),
     ("culvert_rules", "Mapping rules in use", rules),
     ("culvert_routes", "Routes to the TUN device", |s, add| add(s.config.routes as u64, &[])),
-    ("culvert_reassembly_datagrams", "Incomplete datagrams kept", |s, add| reassembly(s, |kept| kept.datagrams, add)),
-    ("culvert_reassembly_bytes", "Memory of their fragments", |s, add| reassembly(s, |kept| kept.bytes, add)),
+    ("culvert_reassembly_datagrams", "Incomplete datagrams that wait for fragments", |s, add| {
+        reassembly(s, |kept| kept.datagrams, add)
+    }),
+    ("culvert_reassembly_bytes", "Memory of fragments that wait for others", |s, add| {
+        reassembly(s, |kept| kept.bytes, add)
+    }),
     ("culvert_table_bytes", "Size of the lookup tables", |s, add| add(s.table_bytes as u64, &[])),
 ];
 
@@ -198,10 +204,16 @@ fn config_info(sample: &Sample, add: Series<'_>) {
 
 fn revision_info(sample: &Sample, add: Series<'_>) {
     let (Some(sequence), Some(source)) = (sample.config.sequence, sample.config.source) else { return };
-    let fleet = KeyValue::new("fleet", sample.fleet.clone().unwrap_or_default());
-    let (hash, sequence) =
-        (KeyValue::new("hash", sample.config.hash.clone()), KeyValue::new("sequence", sequence.to_string()));
-    add(1, &[fleet, hash, sequence, KeyValue::new("source", source.word())]);
+    // As the operator's metrics name a fleet.
+    let (namespace, fleet) = sample.fleet.as_deref().and_then(|fleet| fleet.split_once('/')).unwrap_or_default();
+    let labels = [
+        ("namespace", namespace.to_owned()),
+        ("fleet", fleet.to_owned()),
+        ("hash", sample.config.hash.clone()),
+        ("sequence", sequence.to_string()),
+        ("source", source.word().to_owned()),
+    ];
+    add(1, &labels.map(|(key, value)| KeyValue::new(key, value)));
 }
 
 fn revision_sequence(sample: &Sample, add: Series<'_>) {
