@@ -24,13 +24,14 @@ demo: build ## Watch two customers' traffic cross a border relay (root; network 
 	e2e/lab/demo
 
 .PHONY: check
-check: tools ## The quick part of the tests: format, lints, unit and property tests
+check: tools ## The quick part of the tests: format, lints, unit and property tests, alerts
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt $(FUZZ) --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) clippy $(FUZZ) --target-dir target --all-targets --locked -- -D warnings
 	$(CARGO) test --workspace --locked
 	$(CARGO) test $(FUZZ) --target-dir target --locked
+	deploy/monitoring/check
 
 .PHONY: test
 test: check build meter images ## All tests: the quick part, the documentation's links, what is installed, the API, the lab, and a fleet on a real cluster, but for failover (root; Go)

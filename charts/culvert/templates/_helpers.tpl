@@ -52,3 +52,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- toYaml $wanted -}}
 {{- end }}
+
+{{/* Monitors and rules have what Prometheus selects them by. */}}
+{{- define "culvert.monitorLabels" -}}
+{{- merge (include "culvert.labels" . | fromYaml) .Values.monitoring.labels | toYaml -}}
+{{- end }}

@@ -27,6 +27,13 @@ log: {format: text, level: debug}
 otlp: {endpoint: "http://collector.monitoring:4317"}
 extraEnv: [{name: OTEL_SERVICE_NAME, value: culvert}]
 metrics: {port: 9999}
+monitoring:
+  labels: {release: prometheus}
+  interval: 15s
+  podMonitor: {enabled: true}
+  serviceMonitor: {enabled: true}
+  prometheusRule: {enabled: true, minimumRelays: 3, runbooks: "https://wiki.example.com/culvert/"}
+dashboards: {enabled: true, namespace: fleets-a, label: example.com/dashboard, labelValue: "yes", folderAnnotation: example.com/folder, folder: Networks}
 serviceAccount: {name: robot, annotations: {example.com/a: b}}
 networkPolicy: {from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
 resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 2, memory: 1Gi}}
@@ -60,6 +67,14 @@ def render(server: ApiServer, helm: str, *words: str, values: str = "{}") -> str
     done = try_render(server, helm, *words, values=values)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def accepted(server: ApiServer, values: str, helm: str = "helm") -> list[dict]:
+    """The objects. The namespaces that the values name exist; the operator's is `restricted`."""
+    server.make_namespace(NAMESPACE, "restricted")
+    for fleets in ("fleets-a", "fleets-b"):
+        server.make_namespace(fleets)
+    return server.accept("-f", "-", stdin=render(server, helm, values=values))
 
 
 def workspace_version() -> str:

@@ -12,6 +12,8 @@ from cluster.pki import make_pki
 from lab.lab import REPOSITORY
 from lab.namespaces import Namespace
 
+# Of others: what the charts and examples use of them.
+MONITORING = REPOSITORY / "e2e" / "install" / "manifests" / "monitoring.yaml"
 NETWORKS = REPOSITORY / "e2e" / "cluster" / "manifests" / "cluster" / "network-attachment-definitions.yaml"
 
 
@@ -35,7 +37,9 @@ class ApiServer:
         self.control.start("etcd")
         self.control.start("kube-apiserver")
         self.control.programs.wait_until("kube-apiserver", self.answers, "it answered")
-        self.kubectl("apply", "-f", str(NETWORKS))
+        for types in (NETWORKS, MONITORING):
+            self.kubectl("apply", "-f", str(types))
+            self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(types))
 
     def answers(self) -> bool:
         return self.run("kubectl", "get", "--raw", "/readyz").returncode == 0

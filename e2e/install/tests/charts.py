@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from install.helm import CRDS, CULVERT, HELMS, NAMESPACE, VALUES, render, try_render, workspace_version
+from install.helm import CRDS, CULVERT, HELMS, NAMESPACE, VALUES, accepted, render, try_render, workspace_version
 from install.suite import Stage
 from lab.lab import REPOSITORY
 
@@ -30,7 +30,7 @@ def test_documentation(_stage: Stage):
 def test_the_api_server_takes_every_rendering(stage: Stage):
     """no refusal, no warning, no unknown field; both Helms say the same; the operator's pods pass Pod Security's `restricted`"""
     for name, values in VALUES.items():
-        one, other = (without_birth(accepted(stage, values, helm)) for helm in HELMS)
+        one, other = (without_birth(accepted(stage.server, values, helm)) for helm in HELMS)
         assert one == other, name
         assert {"Deployment", "PodDisruptionBudget", "Service"} <= {thing["kind"] for thing in one}, name
     # A warning is seen: this pod is not `restricted`.
@@ -41,7 +41,7 @@ def test_the_api_server_takes_every_rendering(stage: Stage):
 
 def test_values_reach_the_pods(stage: Stage):
     """images, environment, placement: what the values say is what the deployment has"""
-    usual = deployment(accepted(stage, VALUES["default"]))
+    usual = deployment(accepted(stage.server, VALUES["default"]))
     container = usual["containers"][0]
     version = workspace_version()
     assert container["image"] == f"localhost/culvert-operator:{version}"
@@ -52,7 +52,7 @@ def test_values_reach_the_pods(stage: Stage):
     assert [spread["topologyKey"] for spread in usual["topologySpreadConstraints"]] == [
         "kubernetes.io/hostname", "topology.kubernetes.io/zone"]
 
-    other = deployment(accepted(stage, VALUES["everything"]))
+    other = deployment(accepted(stage.server, VALUES["everything"]))
     container = other["containers"][0]
     assert container["image"] == "registry.example.com:5000/culvert/op:v1"
     assert {
@@ -90,6 +90,10 @@ def test_wrong_values(stage: Stage):
             ("log.format=xml", "format"),
             ("otlp.endpoint=collector:4317", "endpoint"),
             ("metrics.port=80", "port"),
+            ("monitoring.podMonitor.enable=true", "podMonitor", "enable"),
+            ("monitoring.prometheusRule.minimumRelays=0", "minimumRelays"),
+            ("monitoring.interval=soon", "interval"),
+            ("dashboards.label=a label", "label"),
             ("relays.apiServerPorts={x}", "apiServerPorts"),
             ("resources.limit.cpu=1", "resources", "limit"),
             ("serviceAccount.create=false", "serviceAccount.name"),
@@ -131,14 +135,6 @@ def test_install_and_remove(stage: Stage):
         server.must(helm, "install", "culvert-crds", CRDS, "--namespace", NAMESPACE)
         server.must(helm, "uninstall", "culvert-crds", "--namespace", NAMESPACE)
         server.kubectl("delete", "crd", *TYPES)
-
-
-def accepted(stage: Stage, values: str, helm: str = "helm") -> list[dict]:
-    """The objects. The namespaces that the values name exist; the operator's is `restricted`."""
-    stage.server.make_namespace(NAMESPACE, "restricted")
-    for fleets in ("fleets-a", "fleets-b"):
-        stage.server.make_namespace(fleets)
-    return stage.server.accept("-f", "-", stdin=render(stage.server, helm, values=values))
 
 
 def without_birth(things: list[dict]) -> list[dict]:
