@@ -27,7 +27,11 @@ mod object;
 mod read;
 mod write;
 
-use crate::canonical::{self, Canonical};
+use crate::{
+    MapDomain, MapDomainSpec,
+    canonical::{self, Canonical},
+    manifest::Manifest,
+};
 
 pub use error::Error;
 pub use index::{Chunk, Index};
@@ -115,7 +119,30 @@ pub fn format_version<'c>(mut configs: impl Iterator<Item = &'c DomainConfig>) -
 }
 
 impl Domain {
+    /// What it says, with every default and derived number written out, and without the fleets that serve it.
+    #[must_use]
+    pub fn spec(&self) -> MapDomainSpec {
+        self.canonical().spec
+    }
+
     fn canonical(&self) -> Canonical {
         Canonical::new(&self.config, &self.communities, self.local_preference)
+    }
+}
+
+impl TryFrom<&MapDomain> for Domain {
+    type Error = Vec<Problem>;
+
+    fn try_from(object: &MapDomain) -> Result<Self, Vec<Problem>> {
+        let advertise = &object.spec.advertise;
+        let local_preference = advertise.local_preference.and_then(|number| number.try_into().ok());
+        Ok(Self { config: object.try_into()?, communities: advertise.communities.clone(), local_preference })
+    }
+}
+
+impl From<&Manifest> for Domain {
+    fn from(manifest: &Manifest) -> Self {
+        let Manifest { config, communities, local_preference, .. } = manifest.clone();
+        Self { config, communities, local_preference }
     }
 }

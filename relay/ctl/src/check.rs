@@ -2,8 +2,11 @@
 
 use std::io::{self, Write};
 
-use crds::manifest::{self, Error, Loaded, Manifest, Skipped};
-use mape::Rule;
+use crds::{
+    Revision,
+    manifest::{self, Error, Loaded, Skipped, Source},
+};
+use mape::{DomainConfig, Rule};
 use serde::Serialize;
 
 use crate::{
@@ -14,15 +17,31 @@ use crate::{
 };
 
 pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
+    if let Some(revision) = manifests::live(&args.live)? {
+        return live(&revision, args.output, out);
+    }
     let loaded = match manifest::load(&args.files) {
         Ok(loaded) => loaded,
         Err(errors) => return refuse(&errors, args.output, out),
     };
-    let domains: Vec<Domain<'_>> = loaded.domains.iter().map(|manifest| Domain::new(manifest, &loaded)).collect();
-    let fleets: Vec<Fleet<'_>> = loaded.fleets.iter().map(Fleet::new).collect();
-    let printed = match args.output {
-        Output::Text => print(out, &domains, &fleets, &loaded.skipped),
-        Output::Json => text::json(out, &Checked { domains: &domains, fleets: &fleets, hash: &loaded.hash }),
+    let Loaded { domains, fleet, fleets, hash, skipped } = &loaded;
+    let domains = domains.iter().map(|manifest| Domain::new(&manifest.config, Some(&manifest.source), fleet)).collect();
+    let checked = Checked { revision: None, domains, fleets: fleets.iter().map(Fleet::new).collect(), hash };
+    answer(&checked, skipped, args.output, out)
+}
+
+/// The same of what a fleet in a cluster forwards by.
+fn live(revision: &Revision, output: Output, out: &mut dyn Write) -> Result<Answer, Failure> {
+    let fleet = manifests::compile(revision)?;
+    let domains = revision.domains.iter().map(|domain| Domain::new(&domain.config, None, &fleet)).collect();
+    let (sequence, hash) = (Some(revision.sequence), revision.hash());
+    answer(&Checked { revision: sequence, domains, fleets: Vec::new(), hash: &hash }, &[], output, out)
+}
+
+fn answer(checked: &Checked<'_>, skipped: &[Skipped], output: Output, out: &mut dyn Write) -> Result<Answer, Failure> {
+    let printed = match output {
+        Output::Text => print(out, checked, skipped),
+        Output::Json => text::json(out, checked),
     };
     printed.map(|()| Answer::Yes).map_err(Failure::stdout)
 }
@@ -58,8 +77,11 @@ impl<'e> From<&'e Error> for Refused<'e> {
 
 #[derive(Serialize)]
 struct Checked<'l> {
-    domains: &'l [Domain<'l>],
-    fleets: &'l [Fleet<'l>],
+    /// The number, where it is what a fleet in a cluster forwards by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+    domains: Vec<Domain<'l>>,
+    fleets: Vec<Fleet<'l>>,
     /// What the relays report of the revision they forward by.
     hash: &'l str,
 }
@@ -69,8 +91,10 @@ struct Checked<'l> {
 struct Domain<'l> {
     namespace: &'l str,
     name: &'l str,
-    file: String,
-    line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
     softwire_address: String,
     rules: Vec<Derived<'l>>,
 }
@@ -108,15 +132,15 @@ struct Derived<'l> {
 }
 
 impl<'l> Domain<'l> {
-    fn new(manifest: &'l Manifest, loaded: &'l Loaded) -> Self {
-        let name = &manifest.config.name;
-        let sound = loaded.fleet.domains().iter().find(|domain| domain.name() == name);
+    fn new(config: &'l DomainConfig, source: Option<&Source>, fleet: &'l mape::Fleet) -> Self {
+        let name = &config.name;
+        let sound = fleet.domains().iter().find(|domain| domain.name() == name);
         Self {
             namespace: &name.namespace,
             name: &name.name,
-            file: manifest.source.file.display().to_string(),
-            line: manifest.source.line as u64,
-            softwire_address: manifest.config.softwire_address.to_string(),
+            file: source.map(|source| source.file.display().to_string()),
+            line: source.map(|source| source.line as u64),
+            softwire_address: config.softwire_address.to_string(),
             rules: sound.into_iter().flat_map(mape::Domain::rules).map(Derived::new).collect(),
         }
     }
@@ -186,7 +210,8 @@ const HEAD: [&str; 11] = [
     "END-USER-PREFIX",
 ];
 
-fn print(out: &mut dyn Write, domains: &[Domain<'_>], fleets: &[Fleet<'_>], skipped: &[Skipped]) -> io::Result<()> {
+fn print(out: &mut dyn Write, checked: &Checked<'_>, skipped: &[Skipped]) -> io::Result<()> {
+    let Checked { revision, domains, fleets, hash: _ } = checked;
     let row = |domain| move |rule: &Derived<'_>| rule.row(domain);
     let rows: Vec<[String; 11]> = domains.iter().flat_map(|domain| domain.rules.iter().map(row(domain))).collect();
     if !rows.is_empty() {
@@ -205,5 +230,6 @@ fn print(out: &mut dyn Write, domains: &[Domain<'_>], fleets: &[Fleet<'_>], skip
     let fleets =
         if fleets.is_empty() { String::new() } else { ", ".to_owned() + &text::count(fleets.len() as u64, "fleet") };
     let (domains, rules) = (text::count(domains.len() as u64, "domain"), text::count(rows.len() as u64, "rule"));
-    writeln!(out, "{domains}, {rules}{fleets}: valid")
+    let revision = revision.map(|sequence| format!("revision {sequence}: ")).unwrap_or_default();
+    writeln!(out, "{revision}{domains}, {rules}{fleets}: valid")
 }

@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::explain::PacketArgs;
 
-/// Asks a MAP-E border relay's configuration what it would do, without a relay.
+mod cluster;
+
+pub(crate) use cluster::{By, DiffArgs, FleetArgs, KubeArgs, LiveArgs, StatusArgs, TopArgs};
+use cluster::{DIFF_EXAMPLES, LIVE, STATUS_EXAMPLES, TOP_EXAMPLES};
+
+/// Asks a MAP-E border relay's configuration what it would do, and fleets in a cluster what they do.
 #[derive(Debug, Parser)]
 #[command(name = "culvertctl", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -15,11 +20,13 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 yes; 1 no: a manifest is invalid, nobody owns the address, a file cannot be read, the packet is dropped; \
-2 the command line makes no sense.
+Exit codes: 0 yes; 1 no: a manifest is invalid, nobody owns the address, a file cannot be read, the packet is dropped, a \
+fleet is not well; 2 the command line makes no sense. `diff` has those of diff: 0 the same, 1 different, 2 trouble.
 
-All commands but import and history read the MapDomain manifests that are applied to a cluster or given to a relay. Files may hold several \
-documents; of a directory all .yaml, .yml and .json files count.";
+check, map, replay, explain and diff read the MapDomain manifests that are applied to a cluster or given to a relay. Files may hold \
+several documents; of a directory all .yaml, .yml and .json files count. With --fleet they take what a fleet in a cluster \
+forwards by. Clusters are reached by kubectl, with its configuration; as kubectl-culvert on the PATH this program is `kubectl \
+culvert`.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -37,6 +44,15 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Turn another router's configuration into manifests
     Import(ImportArgs),
+    /// Show the fleets of a cluster: relays, domains, and what is wrong
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Show how fast relays forward now, and what they drop
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(TopArgs),
+    /// Compare the domains in a cluster, or manifests, with what a fleet forwards by
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArgs),
     /// Tell which revision a relay forwarded by, and since when
     #[command(after_help = HISTORY_EXAMPLES)]
     History(HistoryArgs),
@@ -54,8 +70,11 @@ pub(crate) enum Output {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Manifests: files, directories, or - for standard input
-    #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(short, long = "file", value_name = "FILE", num_args = 1.., required_unless_present = "fleet",
+          conflicts_with_all = LIVE)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
     /// How to print the answer
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
@@ -66,18 +85,25 @@ Examples:
   culvertctl check -f isp-a.yaml
   culvertctl check -f domains/ other.yaml -o json
   kubectl get mapdomains -A -o yaml | culvertctl check -f -
+  culvertctl check -n culvert-system --fleet default
 
 Every error of every manifest is printed to standard error, one a line, as FILE:LINE: FIELD: what was found, what is \
 allowed and why. All the manifests are checked as one fleet: two that contradict each other are an error.";
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("place").required(true))]
 pub(crate) struct HistoryArgs {
     /// The history.jsonl of a relay's --state-dir, or what it answers at /state; - for standard input
-    #[arg(short, long, value_name = "FILE", required_unless_present = "state", conflicts_with = "state")]
+    #[arg(short, long, value_name = "FILE", group = "place")]
     pub(crate) file: Option<PathBuf>,
     /// A relay's HTTP server: its last twenty activations
-    #[arg(short, long, value_name = "http://ADDRESS:PORT")]
+    #[arg(short, long, value_name = "http://ADDRESS:PORT", group = "place")]
     pub(crate) state: Option<String>,
+    /// A relay in a cluster, a pod: its last twenty activations
+    #[arg(long, value_name = "POD", group = "place")]
+    pub(crate) relay: Option<String>,
+    #[command(flatten)]
+    pub(crate) kube: KubeArgs,
     /// Only what was in use at this time (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<jiff::Timestamp>,
@@ -91,17 +117,19 @@ Examples:
   culvertctl history --file history.jsonl
   culvertctl history --state http://10.244.1.5:9108
   culvertctl history --file history.jsonl --at 2026-11-24T14:00:00Z
-  kubectl get --raw /api/v1/namespaces/NAMESPACE/pods/POD:9108/proxy/state | culvertctl history --file -
+  culvertctl history -n culvert-system --relay default-relay-7c9f-x2x5q
 
 MAP keeps no log of who had which address and port: it follows from the revision that was in use. The hash is the one that \
 `culvertctl check -o json` prints for the manifests. The exit code of --at is 1 if nothing is known of that time.";
 
-/// The manifests of the commands that take something else too.
+/// Where domains come from.
 #[derive(Debug, Args)]
 pub(crate) struct Manifests {
     /// Manifests: a file, a directory, or - for standard input; may be given several times
-    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    #[arg(short, long = "file", value_name = "FILE", required_unless_present = "fleet", conflicts_with_all = LIVE)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +151,7 @@ const MAP_EXAMPLES: &str = r#"Examples:
   culvertctl map -f isp-a.yaml 67.91.205.2:6600       who owns this address and port?
   culvertctl map -f isp-a.yaml 2001:db8:ce:29c::      what was this CE given?
   culvertctl map -f isp-a.yaml --batch < queries      many questions; works as a coprocess too
+  culvertctl map -n culvert-system --fleet default 67.91.205.2:6600
 
 Queries of --batch, and their answers (psid is null where no port is shared):
   {"ipv4":"67.91.205.2","port":6600}
@@ -194,6 +223,7 @@ Examples:
   culvertctl explain -f isp-a.yaml --to-ce --dst 67.91.205.2:6600 --proto tcp --size 1500 --df
   culvertctl explain -f isp-a.yaml --from-ce --outer-src 2001:db8:ce:29c:0:435b:cd02:9c --src 67.91.205.2:6600
   culvertctl explain -f isp-a.yaml --hex '45 00 00 1c ...'
+  culvertctl explain -n culvert-system --fleet default --to-ce --dst 67.91.205.2:6600
 
 The packet is built, run through the engine that the relay runs, and its way is told step by step: which rule, which \
 bits, which check failed, and what would have passed. For ICMP the port is the identifier of an echo request. Whatever \

@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use args::PacketArgs;
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    let fleet = manifests::load(&args.manifests.files)?.fleet;
+    let fleet = manifests::fleet(&args.manifests)?;
     let packet = build::packet(&args.packet, &fleet).map_err(Failure::Usage)?;
     let explanation = explain(&fleet, args.relay, &packet);
     let printed = match args.output {

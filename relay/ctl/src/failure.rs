@@ -43,6 +43,28 @@ pub enum Failure {
         /// Why not.
         why: String,
     },
+    /// kubectl that cannot be started, or failed.
+    #[error("{command}: {why}")]
+    Kubectl {
+        /// What was run.
+        command: String,
+        /// Why not, as it says itself.
+        why: String,
+    },
+    /// It is not clear which fleet is meant, or it is not there.
+    #[error("{0}")]
+    Fleet(String),
+    /// A fleet's revision that cannot be read.
+    #[error("the revision of {fleet}: {error}")]
+    Revision {
+        /// Whose.
+        fleet: String,
+        /// Why not.
+        error: crds::revision::Error,
+    },
+    /// Any of them, where 1 means something else: exit code 2.
+    #[error("{0}")]
+    Trouble(Box<Failure>),
     /// A history that cannot be read.
     #[error("{place}:{line}: {why}")]
     History {
@@ -76,7 +98,8 @@ impl Failure {
     pub fn report(&self) -> ExitCode {
         match self {
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Usage(_) => self.say(2),
+            Self::Trouble(failure) if matches!(**failure, Self::Stdout(_)) => failure.report(),
+            Self::Usage(_) | Self::Trouble(_) => self.say(2),
             _ => self.say(1),
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Answer,
     cli::{HistoryArgs, Output},
+    cluster::Cluster,
     failure::Failure,
     text,
 };
@@ -23,10 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: u64 = 64 << 20;
 
 pub(crate) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    let mut history = match (&args.file, &args.state) {
-        (Some(file), _) => read(&file.display().to_string(), &contents(file)?)?,
-        (None, Some(url)) => ask(url)?,
-        (None, None) => return Err(Failure::usage("either --file or --state is needed")),
+    let mut history = match (&args.file, &args.state, &args.relay) {
+        (Some(file), _, _) => read(&file.display().to_string(), &contents(file)?)?,
+        (_, Some(url), _) => ask(url)?,
+        (_, _, Some(pod)) => Cluster::new(&args.kube).relay(pod)?.history,
+        (None, None, None) => return Err(Failure::usage("one of --file, --state and --relay is needed")),
     };
     if let Some(time) = args.at {
         history = in_use(history, time).into_iter().collect();
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &HistoryArgs, out: &mut dyn Write) -> Result<Answer, Fai
 
 /// A revision went into use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Activation {
+pub(crate) struct Activation {
     /// Its number; manifests have none.
     sequence: Option<u64>,
     hash: String,

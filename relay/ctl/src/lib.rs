@@ -17,6 +17,8 @@ use std::io::Write;
 
 mod check;
 mod cli;
+mod cluster;
+mod diff;
 mod explain;
 mod failure;
 #[cfg(test)]
@@ -27,7 +29,9 @@ mod manifests;
 mod map;
 mod relay;
 pub mod replay;
+mod status;
 mod text;
+mod top;
 
 pub use cli::Cli;
 pub use failure::Failure;
@@ -54,6 +58,9 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Answer, Failure> {
         Command::Replay(args) => replay::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Import(args) => import::run(&args, out),
+        Command::Status(args) => status::run(&args, out),
+        Command::Top(args) => top::run(&args, out),
+        Command::Diff(args) => diff::run(&args, out),
         Command::History(args) => history::run(&args, out),
     }
 }

@@ -21,14 +21,14 @@ use found::Found;
 use question::Question;
 
 pub(crate) fn run(args: &MapArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    if args.batch && args.manifests.files.iter().any(|file| file.as_os_str() == "-") {
+    if args.batch && manifests::are_on_stdin(&args.manifests) {
         return Err(Failure::usage("--batch reads queries from standard input: -f - cannot read it too"));
     }
     let Some(query) = &args.query else {
-        return batch::run(&manifests::load(&args.manifests.files)?.fleet, out);
+        return batch::run(&manifests::fleet(&args.manifests)?, out);
     };
     let question: Question = query.parse().map_err(Failure::Usage)?;
-    let fleet = manifests::load(&args.manifests.files)?.fleet;
+    let fleet = manifests::fleet(&args.manifests)?;
     answer_one(&fleet, question, args.output, out).map_err(Failure::stdout)
 }
 

@@ -3,10 +3,7 @@
 //! [`capture`] reads records, [`link`] finds the IP packet in them, the engine judges it, `sink` writes what comes
 //! out, and `report` says so.
 
-use std::{
-    io::{IsTerminal, Write},
-    path::Path,
-};
+use std::io::{IsTerminal, Write};
 
 use engine::{DropReason, Now};
 
@@ -31,11 +28,10 @@ use report::Report;
 use sink::Sink;
 
 pub(crate) fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
-    let from_stdin = |path: &Path| path.as_os_str() == "-";
-    if from_stdin(&args.input) && args.manifests.files.iter().any(|file| from_stdin(file)) {
+    if args.input.as_os_str() == "-" && manifests::are_on_stdin(&args.manifests) {
         return Err(Failure::usage("the manifests and the capture cannot both come from standard input"));
     }
-    let fleet = manifests::load(&args.manifests.files)?.fleet;
+    let fleet = manifests::fleet(&args.manifests)?;
     let mut capture = Capture::open(&args.input)?;
     let mut sink = Sink::create(&args.output, &args.input, capture.is_nanosecond())?;
     let mut replay = Replay { relay: Relay::new(&fleet, args.relay), clock: 0, report: Report::new(out) };

@@ -68,7 +68,7 @@ pub(crate) fn rendered(rendering: &Rendering) -> Result<(String, Vec<String>), V
             fleets.len()
         )]);
     };
-    let domains: Vec<Domain> = loaded.domains.iter().filter(|it| is_of(it, &fleet.name)).map(domain).collect();
+    let domains: Vec<Domain> = loaded.domains.iter().filter(|it| is_of(it, &fleet.name)).map(Domain::from).collect();
     let written = read(&rendering.pod).map_err(|error| vec![format!("{}: {error}", rendering.pod.display())])?;
     let pod = pod(&written).map_err(|error| vec![format!("{}: {error}", rendering.pod.display())])?;
     let passwords = written.passwords.into_iter().map(|(key, password)| (key, password.into_bytes())).collect();
@@ -85,11 +85,6 @@ pub(crate) fn rendered(rendering: &Rendering) -> Result<(String, Vec<String>), V
 
 fn is_of(domain: &Manifest, fleet: &DomainName) -> bool {
     domain.config.name.namespace == fleet.namespace && domain.relay_refs.contains(&fleet.name)
-}
-
-fn domain(manifest: &Manifest) -> Domain {
-    let Manifest { config, communities, local_preference, .. } = manifest.clone();
-    Domain { config, communities, local_preference }
 }
 
 fn read(path: &Path) -> Result<Written, String> {

@@ -7,10 +7,13 @@ mod explain;
 mod history;
 mod import;
 mod junos_table;
+mod kubectl;
+mod live;
 mod map;
 mod pcap;
 mod replay;
 mod scaling_page;
+mod status;
 
 use std::{
     io::Write,
@@ -102,10 +105,10 @@ fn json(text: &str) -> serde_json::Value {
 fn help_names_every_command_and_exit_code() {
     let help = Bench::new().run(&["--help"]);
     assert_eq!(help.code, 0);
-    for part in ["check", "map", "replay", "explain", "import", "history", "Exit codes: 0"] {
+    for part in ["check", "map", "replay", "explain", "import", "history", "status", "top", "diff", "Exit codes: 0"] {
         assert!(help.stdout.contains(part), "{part}");
     }
-    for command in ["check", "map", "replay", "explain", "import junos", "history"] {
+    for command in ["check", "map", "replay", "explain", "import junos", "history", "status", "top", "diff"] {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         assert!(Bench::new().run(&arguments).stdout.contains("Examples:"), "{command}");
     }
