@@ -40,8 +40,25 @@ pub(crate) enum Command {
     #[command(after_long_help = include_str!("cli/help.txt"), after_help = "`--help` says what it needs and sets.")]
     Run(Box<Options>),
 
+    /// Write what a relay on this box, or in this container, does with its packets to the standard output, as pcapng
+    ///
+    /// Each packet is as it came in, and has the verdict, the reason and the domain as its comment. It needs root, or the
+    /// relay's user. One capture at a time; packets that nobody has time to write are counted as lost, and no packet waits.
+    Capture(CaptureOptions),
+
     /// Sleep until SIGTERM or SIGINT, and do nothing: the main container of a pod whose relay is a sidecar
     Wait,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CaptureOptions {
+    /// The relay's --capture-socket
+    #[arg(long, value_name = "SOCKET", default_value = "/var/lib/culvert/capture.sock")]
+    pub(crate) socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) request: ::capture::Request,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -68,6 +85,10 @@ pub(crate) struct Options {
     /// A directory of the relay's own: the last good revision, and when which one was in use
     #[arg(long, value_name = "DIR", env = "CULVERT_STATE_DIR", conflicts_with = "config")]
     pub(crate) state_dir: Option<PathBuf>,
+
+    /// A socket where `culvert-relay capture` may ask for packets [default: capture.sock in --state-dir, if that is given]
+    #[arg(long, value_name = "SOCKET", env = "CULVERT_CAPTURE_SOCKET")]
+    pub(crate) capture_socket: Option<PathBuf>,
 
     /// An interface where packets come and go, and the families it is for; may be given several times
     ///
@@ -170,6 +191,11 @@ impl Options {
         self.route_table.unwrap_or(default)
     }
 
+    /// Where captures may be asked for, if anywhere.
+    pub(crate) fn capture_socket(&self) -> Option<PathBuf> {
+        self.capture_socket.clone().or_else(|| Some(self.state_dir.as_ref()?.join("capture.sock")))
+    }
+
     /// Whether it works by revisions instead of manifests.
     pub(crate) fn by_revision(&self) -> bool {
         self.config.is_empty()
@@ -227,7 +253,7 @@ mod tests {
         let line = ["culvert-relay", "run"].iter().chain(arguments);
         Cli::try_parse_from(line).map(|cli| match cli.command {
             Command::Run(options) => *options,
-            Command::Wait => unreachable!("the line says run"),
+            Command::Wait | Command::Capture(_) => unreachable!("the line says run"),
         })
     }
 
@@ -304,6 +330,15 @@ mod tests {
             let error = options.check().unwrap_err();
             assert!(error.contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn captures_are_asked_for_in_the_state_directory() {
+        assert_eq!(options(&[]).unwrap().capture_socket(), None);
+        let socket =
+            |flags: &[&str]| parse(&[&["--watch", "--fleet", "n/f"], flags].concat()).unwrap().capture_socket();
+        assert_eq!(socket(&["--state-dir", "/s"]), Some("/s/capture.sock".into()));
+        assert_eq!(socket(&["--state-dir", "/s", "--capture-socket", "/c"]), Some("/c".into()));
     }
 
     #[test]

@@ -10,9 +10,11 @@
 //!                                                                     |-> self_test  would it forward a packet now?
 //!                                                                     '-> workers    one thread per TUN queue: read, engine, write
 //!        admin (HTTP): metrics, state, livez, readyz, startupz
+//!        capture (a socket): packets and their verdicts, for who may look
 //! ```
 
 mod admin;
+mod capture;
 mod cli;
 mod config;
 mod failure;
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
             run::run(*options)
         }
         Command::Wait => run::wait(),
+        Command::Capture(options) => {
+            options.log.start();
+            capture::run(&options)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    admin,
+    admin, capture,
     cli::{Family, Options},
     config,
     failure::{Failure, host},
@@ -84,6 +85,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
     let (offer, offers) = revision::offers();
     let watched = options.fleet.clone().filter(|_| options.watch);
     let speaker = options.peer_state.clone().map(peers::listen);
+    let capture_socket = options.capture_socket();
     let relay = Relay::start(options, Arc::clone(&shared), first, &ended).await?;
     if let Some((watch, folder)) = mounted {
         let offer = offer.clone();
@@ -92,6 +94,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
     if let Some(fleet) = watched {
         tokio::spawn(api::watch(fleet, offer.clone(), shared.contact.clone()));
     }
+    let _captures = capture_socket.and_then(|path| captures(&path, &shared));
     tokio::spawn(admin::serve(listener, Arc::clone(&shared), relay.host().clone(), metrics));
     let sources = Sources { manifests: watch.spawn(), offers, speaker, events: relay.host().events()?, _offer: offer };
     serve(relay, &shared, signals, sources, worker_ended).await
@@ -111,6 +114,13 @@ fn shared(options: &Options) -> Shared {
         });
     }
     shared
+}
+
+/// Lets captures be asked for. A relay that cannot forwards all the same.
+fn captures(path: &Path, shared: &Arc<Shared>) -> Option<capture::Server> {
+    let served = capture::serve(path, Arc::clone(shared));
+    let warn = |error: &std::io::Error| tracing::warn!(%error, "no captures at {} (--capture-socket)", path.display());
+    served.inspect_err(warn).ok()
 }
 
 /// Where news come from.

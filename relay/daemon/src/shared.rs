@@ -20,6 +20,7 @@ mod readiness;
 pub(crate) use self::readiness::{Readiness, SelfTest};
 use self::{lately::Lately, readiness::DRAINING};
 use crate::{
+    capture::Tap,
     host::{HopView, RouteTable, Tun},
     obstacles::Obstacle,
     plan::Announcement,
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) progress: Vec<Arc<Progress>>,
     /// What the workers saw of the self-test.
     pub(crate) notes: Arc<Notes>,
+    /// What they show of packets to who asks.
+    pub(crate) tap: Arc<Tap>,
     pub(crate) started: Timestamp,
     pub(crate) identity: Identity,
     /// Whether the API server answers, where it is asked.
@@ -150,6 +153,7 @@ impl Shared {
             clock: Instant::now(),
             progress: (0..workers).map(|_| Arc::default()).collect(),
             notes: Arc::new(Notes::new(workers)),
+            tap: Arc::default(),
             started: Timestamp::now(),
             identity,
             contact: Contact::default(),
@@ -168,6 +172,11 @@ impl Shared {
         let status = self.board.read(Status::clone);
         let reasons = status.readiness.reasons(Instant::now());
         (status, reasons)
+    }
+
+    /// What the TUN is called, once it is there.
+    pub(crate) fn device_name(&self) -> String {
+        self.board.read(|status| status.device.as_ref().map(|device| device.tun.name.clone())).unwrap_or_default()
     }
 
     /// What keeps it from forwarding, and whether it is asked to leave.

@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use self::slots::{BATCH, Slots};
-use crate::{self_test::Notes, shared::Shared, workers::Progress};
+use crate::{capture::Tap, self_test::Notes, shared::Shared, workers::Progress};
 
 /// One queue and everything its thread needs.
 pub(crate) struct Worker {
@@ -24,6 +24,7 @@ pub(crate) struct Worker {
     snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
     progress: Arc<Progress>,
     notes: Arc<Notes>,
+    tap: Arc<Tap>,
     /// Its number.
     number: usize,
     clock: Instant,
@@ -43,6 +44,7 @@ impl Worker {
             snapshot: Cache::new(Arc::clone(&shared.snapshot)),
             progress: Arc::clone(&shared.progress[number]),
             notes: Arc::clone(&shared.notes),
+            tap: Arc::clone(&shared.tap),
             number,
             clock: shared.clock,
             slots: Slots::new(),
@@ -85,9 +87,13 @@ impl Worker {
         if self.notes.are_wanted() {
             packets.iter().for_each(|packet| self.notes.note(self.number, packet.bytes()));
         }
+        let capture = self.tap.current().map(|capture| (capture.fronts(&packets), capture));
         let now = Now(self.clock.elapsed().as_nanos() as u64);
-        let verdicts = &mut self.verdicts[..packets.len()];
-        self.engine.process(self.snapshot.load(), now, &mut packets, verdicts, &mut self.extras);
+        let (snapshot, verdicts) = (self.snapshot.load(), &mut self.verdicts[..packets.len()]);
+        self.engine.process(snapshot, now, &mut packets, verdicts, &mut self.extras);
+        if let Some((fronts, capture)) = capture {
+            capture.record(fronts, verdicts, snapshot, self.number);
+        }
         let mut extras = self.extras.packets().peekable();
         let mut written = 0;
         for (place, (packet, verdict)) in packets.iter().zip(verdicts).enumerate() {

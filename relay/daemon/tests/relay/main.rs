@@ -3,6 +3,7 @@
 
 mod aggregates;
 mod api;
+mod capture;
 mod hangs;
 mod node;
 mod own_table;
