@@ -8,8 +8,8 @@ use crate::explain::PacketArgs;
 
 mod cluster;
 
-pub(crate) use cluster::{By, DiffArgs, FleetArgs, KubeArgs, LiveArgs, StatusArgs, TopArgs};
-use cluster::{DIFF_EXAMPLES, LIVE, STATUS_EXAMPLES, TOP_EXAMPLES};
+pub(crate) use cluster::{By, CaptureArgs, DiffArgs, FleetArgs, KubeArgs, LiveArgs, StatusArgs, TopArgs};
+use cluster::{CAPTURE_EXAMPLES, DIFF_EXAMPLES, LIVE, STATUS_EXAMPLES, TOP_EXAMPLES};
 
 /// Asks a MAP-E border relay's configuration what it would do, and fleets in a cluster what they do.
 #[derive(Debug, Parser)]
@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Show how fast relays forward now, and what they drop
     #[command(after_help = TOP_EXAMPLES)]
     Top(TopArgs),
+    /// Record packets at a relay, each with what became of it
+    #[command(after_help = CAPTURE_EXAMPLES)]
+    Capture(CaptureArgs),
     /// Compare the domains in a cluster, or manifests, with what a fleet forwards by
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArgs),

@@ -1,5 +1,7 @@
 //! A cluster with fleets, seen through the user's own kubectl.
 
+use std::process;
+
 use crds::{
     BorderRelay, MapDomain, Revision,
     revision::{self, Files, INDEX, Index, Object},
@@ -16,7 +18,7 @@ mod kubectl;
 pub(crate) mod relay;
 mod retry;
 
-pub(crate) use kubectl::Kubectl;
+pub(crate) use kubectl::{Kubectl, cannot_start};
 use relay::RelayState;
 
 /// The resources by their full names: others may have the short ones too.
@@ -59,6 +61,11 @@ impl Cluster {
     pub(crate) fn relay(&self, pod: &str) -> Result<RelayState, Failure> {
         let found: Pod = self.kubectl.get(&["pods", pod])?;
         relay::state(&self.kubectl, &found.metadata.namespace.unwrap_or_default(), pod)
+    }
+
+    /// A command that runs in that pod's container, without its streams.
+    pub(crate) fn exec(&self, pod: &str, container: &str, command: &[&str]) -> process::Command {
+        self.kubectl.command(&[&["exec", pod, "--container", container, "--"], command].concat())
     }
 
     fn list<T: serde::de::DeserializeOwned>(&self, kind: &str, everywhere: bool) -> Result<Vec<T>, Failure> {

@@ -1,4 +1,4 @@
-//! What `culvertctl` does with a configuration, an address or a packet, without a relay.
+//! What `culvertctl` does with a configuration, an address or a packet, without a relay; and with fleets in a cluster.
 //!
 //! | module | command |
 //! |---|---|
@@ -6,15 +6,21 @@
 //! | `map` | who owns this IPv4 address and port, or this IPv6 prefix? |
 //! | [`replay`] | what becomes of each packet of a capture? |
 //! | `explain` | what becomes of one packet, and why? |
-//! | `history` | which revision did a relay forward by, and since when? |
 //! | [`import`] | what does a Junos configuration say as manifests? |
+//! | `status` | how are the fleets, their relays and domains? |
+//! | `top` | how fast do relays forward, and what do they drop? |
+//! | `diff` | do relays forward by what is written? |
+//! | `capture` | which packets come to a relay, and what becomes of each? |
+//! | `history` | which revision did a relay forward by, and since when? |
 //!
-//! All but the last two read the manifests that the operator and the relay read, through `manifests`; `replay` and `explain`
-//! drive the engine that the relay runs, through `relay`. What reads other people's files is public, for the fuzzer.
+//! The first four read the manifests that the operator and the relay read, or a fleet's revision, through `manifests`; `replay` and
+//! `explain` drive the engine that the relay runs, through `relay`. Clusters are reached through `cluster`, which runs kubectl. What reads
+//! other people's files is public, for the fuzzer.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 
+mod capture;
 mod check;
 mod cli;
 mod cluster;
@@ -60,6 +66,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Answer, Failure> {
         Command::Import(args) => import::run(&args, out),
         Command::Status(args) => status::run(&args, out),
         Command::Top(args) => top::run(&args, out),
+        Command::Capture(args) => capture::run(&args),
         Command::Diff(args) => diff::run(&args, out),
         Command::History(args) => history::run(&args, out),
     }

@@ -127,3 +127,30 @@ manifests without a namespace are taken to be for the fleet's. Defaults and deri
 
 It needs the rights to get borderrelays, mapdomains and the ConfigMaps FLEET-revision..; without files to list pods and get \
 pods/proxy too. Exit codes: 0 all the same, 1 something differs, 2 trouble.";
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArgs {
+    /// The relay, a pod
+    #[arg(long, value_name = "POD")]
+    pub(crate) relay: String,
+    #[command(flatten)]
+    pub(crate) kube: KubeArgs,
+    /// Where to write the capture: a file, or - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) write: PathBuf,
+    #[command(flatten)]
+    pub(crate) request: capture::Request,
+}
+
+pub(super) const CAPTURE_EXAMPLES: &str = "\
+Examples:
+  culvertctl capture -n culvert-system --relay default-relay-7c9f-x2x5q -w drops.pcapng --verdict drop
+  culvertctl capture --relay default-relay-7c9f-x2x5q --address 67.91.205.2 --port 6600 | wireshark -k -i -
+  culvertctl capture --relay default-relay-7c9f-x2x5q --reason SpoofedSource --packets 1 | tshark -r - -T fields -e frame.comment
+
+Writes pcapng: each packet as it came in, with a comment such as `verdict drop SpoofedSource (answered), from_ce, domain \
+culvert-system/isp-a, queue 1`. How many there were, and how many were lost because nobody took them in time, is said at the end and in \
+the file. Relays never wait for a capture; each has one at a time.
+
+It runs `kubectl exec POD -c relay -- /culvert-relay capture`: it needs the rights to get pods and create pods/exec, which the API \
+server can audit. Packets are what customers say to each other: without --snap-length only their headers are kept.";

@@ -174,3 +174,21 @@ fn a_relays_history_is_read_through_the_api_server() {
     );
     assert_eq!(Cluster::new().ask(&["history", "--relay", "a", "--file", "-"]).code, 2);
 }
+
+/// What the relay writes is passed on as it is.
+#[test]
+fn a_capture_is_the_relays() {
+    let cluster = Cluster::new();
+    let asks =
+        |flags: &str| format!("--namespace={NAMESPACE} exec a --container relay -- /culvert-relay capture {flags}");
+    cluster.0.answer(&asks("--verdict=drop --packets=5 --seconds=60 --snap-length=96"), b"\x0a\x0d\x0d\x0a");
+    let words = ["capture", "--relay", "a", "--verdict", "drop", "--packets", "5"];
+    let ran = cluster.ask(&words);
+    assert_eq!((ran.code, &*ran.stdout), (0, "\n\r\r\n"), "{}", ran.stderr);
+    assert_eq!(cluster.ask(&[&words[..], &["-w", "drops.pcapng"]].concat()).code, 0);
+    assert_eq!(std::fs::read(cluster.0.path("drops.pcapng")).unwrap(), b"\n\r\r\n");
+    let ran = cluster.ask(&["capture", "--relay", "a"]);
+    assert!(ran.code == 1 && ran.stderr.contains("nobody may --namespace=culvert-system exec a"), "{}", ran.stderr);
+    let ran = cluster.ask(&["capture", "--relay", "a", "--reason", "Boredom"]);
+    assert!(ran.code == 2 && ran.stderr.contains("expected one of Truncated, "), "{}", ran.stderr);
+}

@@ -105,10 +105,13 @@ fn json(text: &str) -> serde_json::Value {
 fn help_names_every_command_and_exit_code() {
     let help = Bench::new().run(&["--help"]);
     assert_eq!(help.code, 0);
-    for part in ["check", "map", "replay", "explain", "import", "history", "status", "top", "diff", "Exit codes: 0"] {
+    for part in
+        ["check", "map", "replay", "explain", "import", "history", "status", "top", "diff", "capture", "Exit codes: 0"]
+    {
         assert!(help.stdout.contains(part), "{part}");
     }
-    for command in ["check", "map", "replay", "explain", "import junos", "history", "status", "top", "diff"] {
+    for command in ["check", "map", "replay", "explain", "import junos", "history", "status", "top", "diff", "capture"]
+    {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         assert!(Bench::new().run(&arguments).stdout.contains("Examples:"), "{command}");
     }
