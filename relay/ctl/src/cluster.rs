@@ -109,6 +109,12 @@ impl LiveFleet {
         Ok(relay::states(&self.kubectl, &self.namespace, &names.collect::<Vec<_>>()))
     }
 
+    /// What a relay forwards by, if it is the revision of that hash that it has kept.
+    pub(crate) fn held(&self, pod: &str, hash: &str) -> Option<Revision> {
+        let files = relay::revision(&self.kubectl, &self.namespace, pod).ok()?;
+        revision::decode(&files).ok().filter(|revision| revision.hash() == hash)
+    }
+
     /// The revision that the operator wrote last.
     pub(crate) fn revision(&self) -> Result<Revision, Failure> {
         retry::until_whole(|| self.files().map(|files| revision::decode(&files))).and_then(|decoded| {

@@ -45,8 +45,8 @@ fn compare(args: &DiffArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
     let (changes, relays) = if args.files.is_empty() {
         let objects = fleet.domains()?;
         let mut changes = changes(&held, specs(&objects));
-        changes.extend(removed(&held, &objects));
-        (changes, fleet.ask()?.iter().map(|answer| Relay::new(answer, &revision)).collect())
+        changes.extend(removed(&held, objects.iter().filter_map(|object| object.metadata.name.as_deref())));
+        (changes, fleet.ask()?.iter().map(|answer| Relay::new(answer, &revision, &fleet)).collect())
     } else {
         (changes(&held, in_files(&fleet, &load(args)?)?), Vec::new())
     };
@@ -138,9 +138,9 @@ fn by_name(revision: &Revision) -> Held<'_> {
     revision.domains.iter().map(|domain| (&*domain.config.name.name, domain)).collect()
 }
 
-/// What the revision has and nobody wrote.
-fn removed(held: &Held<'_>, objects: &[MapDomain]) -> Vec<Change> {
-    let written: BTreeSet<&str> = objects.iter().filter_map(|object| object.metadata.name.as_deref()).collect();
+/// What is held and nobody wrote.
+fn removed<'w>(held: &Held<'_>, written: impl Iterator<Item = &'w str>) -> Vec<Change> {
+    let written: BTreeSet<&str> = written.collect();
     let gone = held.keys().filter(|name| !written.contains(**name));
     let change =
         |name: &&str| Change { domain: (*name).to_owned(), kind: Kind::Removed, why: None, fields: Vec::new() };
@@ -164,6 +164,25 @@ fn changes(held: &Held<'_>, specs: Vec<Written>) -> Vec<Change> {
     changes
 }
 
+impl Change {
+    /// `left` is what the spec is compared with.
+    fn print(&self, out: &mut dyn Write, indent: &str, left: &str) -> io::Result<()> {
+        let Self { domain, kind, why, fields } = self;
+        let (sign, word) = match kind {
+            Kind::Added => ('+', "not in"),
+            Kind::Removed => ('-', "only in"),
+            Kind::Changed => ('~', "differs from"),
+        };
+        let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        writeln!(out, "{indent}{sign} {domain}: {word} {left}{why}")?;
+        for Field { field, from, to } in fields {
+            let [from, to] = [from, to].map(fields::shown);
+            writeln!(out, "{indent}    {field}: {from} -> {to}")?;
+        }
+        Ok(())
+    }
+}
+
 impl Difference {
     fn is_none(&self) -> bool {
         self.changes.is_empty() && self.relays.iter().all(Relay::is_same)
@@ -172,19 +191,7 @@ impl Difference {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { fleet, revision, hash, changes, relays } = self;
         writeln!(out, "Fleet {fleet}, revision {revision} ({hash:.12})")?;
-        for Change { domain, kind, why, fields } in changes {
-            let (sign, word) = match kind {
-                Kind::Added => ('+', "not in the revision"),
-                Kind::Removed => ('-', "only in the revision"),
-                Kind::Changed => ('~', "differs from the revision"),
-            };
-            let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            writeln!(out, "{sign} {domain}: {word}{why}")?;
-            for Field { field, revision, spec } in fields {
-                let [revision, spec] = [revision, spec].map(fields::shown);
-                writeln!(out, "    {field}: {revision} -> {spec}")?;
-            }
-        }
+        changes.iter().try_for_each(|change| change.print(out, "", "the revision"))?;
         if changes.is_empty() {
             writeln!(out, "The domains are the revision's")?;
         }

@@ -1,6 +1,6 @@
 //! The HTTP server: health, state, metrics.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -9,12 +9,14 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
+use crds::revision::Object;
 use serde::Deserialize;
 use tokio::{net::TcpListener, task::spawn_blocking};
 
 use crate::{
     host::Host,
     metrics::{Metrics, Sample},
+    revision::last_good,
     shared::Shared,
     state::State,
 };
@@ -26,10 +28,18 @@ struct Admin {
     shared: Arc<Shared>,
     host: Host,
     metrics: Metrics,
+    /// Where the last good revision is kept.
+    state_dir: Option<PathBuf>,
 }
 
 /// Serves until the runtime ends.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, host: Host, metrics: Metrics) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    host: Host,
+    metrics: Metrics,
+    state_dir: Option<PathBuf>,
+) {
     let router = Router::new()
         .route("/", get(index))
         .route("/livez", get(livez))
@@ -37,7 +47,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, host: Host
         .route("/startupz", get(startupz))
         .route("/state", get(state))
         .route("/metrics", get(metrics_text))
-        .with_state(Arc::new(Admin { shared, host, metrics }));
+        .route("/revision", get(revision))
+        .with_state(Arc::new(Admin { shared, host, metrics, state_dir }));
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "the HTTP server ended");
     }
@@ -48,6 +59,7 @@ async fn index() -> Html<&'static str> {
         "<!doctype html><title>culvert-relay</title><h1>culvert-relay</h1><ul>\
          <li><a href=/state>state</a>: everything, as JSON\
          <li><a href=/metrics>metrics</a>: Prometheus text\
+         <li><a href=/revision>revision</a>: the last good one, as a ConfigMap\
          <li><a href=/livez>livez</a>: 503 when a thread hangs\
          <li><a href=/readyz>readyz</a>: 200 while a packet would be forwarded, else why not\
          <li><a href=/startupz>startupz</a>: 200 once there is a configuration</ul>\n",
@@ -90,6 +102,18 @@ async fn state(Extract(admin): Extract<Arc<Admin>>, Query(After { after }): Quer
     }
     let links = admin.host.link_drops().await;
     Json(State::read(&admin.shared, links))
+}
+
+/// The files of the last good revision, in the form of the ConfigMaps that they came from, as one.
+async fn revision(Extract(admin): Extract<Arc<Admin>>) -> Response {
+    let Some(state_dir) = admin.state_dir.clone() else {
+        return (StatusCode::NOT_FOUND, "no revision is kept without --state-dir\n").into_response();
+    };
+    let read = spawn_blocking(move || last_good::load(&state_dir).map_err(|error| error.to_string()));
+    match read.await.map_err(|panic| panic.to_string()).flatten() {
+        Ok(files) => Json(Object { name: "last-good".to_owned(), files }.config_map("")).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
 }
 
 async fn metrics_text(Extract(admin): Extract<Arc<Admin>>) -> Response {

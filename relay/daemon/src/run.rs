@@ -85,7 +85,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
     let (offer, offers) = revision::offers();
     let watched = options.fleet.clone().filter(|_| options.watch);
     let speaker = options.peer_state.clone().map(peers::listen);
-    let capture_socket = options.capture_socket();
+    let (capture_socket, state_dir) = (options.capture_socket(), options.state_dir.clone());
     let relay = Relay::start(options, Arc::clone(&shared), first, &ended).await?;
     if let Some((watch, folder)) = mounted {
         let offer = offer.clone();
@@ -95,7 +95,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
         tokio::spawn(api::watch(fleet, offer.clone(), shared.contact.clone()));
     }
     let _captures = capture_socket.and_then(|path| captures(&path, &shared));
-    tokio::spawn(admin::serve(listener, Arc::clone(&shared), relay.host().clone(), metrics));
+    tokio::spawn(admin::serve(listener, Arc::clone(&shared), relay.host().clone(), metrics, state_dir));
     let sources = Sources { manifests: watch.spawn(), offers, speaker, events: relay.host().events()?, _offer: offer };
     serve(relay, &shared, signals, sources, worker_ended).await
 }

@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::core::v1::Pod;
-use serde::Deserialize;
+use crds::revision::{Files, Object};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::Kubectl;
 use crate::{failure::Failure, history::Activation};
@@ -89,13 +90,22 @@ pub(crate) fn runs(pod: &Pod) -> bool {
     status.is_some_and(|status| status.pod_ip.is_some() && !status.phase.as_deref().is_some_and(ended))
 }
 
-/// Asks one relay.
+/// Asks one relay how it is.
 pub(crate) fn state(kubectl: &Kubectl, namespace: &str, pod: &str) -> Result<RelayState, Failure> {
-    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{PORT}/proxy/state");
+    page(kubectl, namespace, pod, "state")
+}
+
+/// Asks one relay for the files of its last good revision.
+pub(super) fn revision(kubectl: &Kubectl, namespace: &str, pod: &str) -> Result<Files, Failure> {
+    page(kubectl, namespace, pod, "revision").map(|config_map: ConfigMap| Object::files_of(&config_map))
+}
+
+fn page<T: DeserializeOwned>(kubectl: &Kubectl, namespace: &str, pod: &str, page: &str) -> Result<T, Failure> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{PORT}/proxy/{page}");
     let printed = kubectl.raw(&path).map_err(|failure| remedy(failure, namespace, pod))?;
     serde_json::from_slice(&printed).map_err(|error| Failure::Relay {
         url: format!("{namespace}/{pod}"),
-        why: format!("this is not a relay's state: {error}"),
+        why: format!("this is not a relay's {page}: {error}"),
     })
 }
 

@@ -11,15 +11,15 @@ use serde_json::Value;
 pub(super) struct Field {
     /// As in `rules[r1].psidOffset`: rules are named, since their order means nothing.
     pub(super) field: String,
-    pub(super) revision: Option<Value>,
-    pub(super) spec: Option<Value>,
+    pub(super) from: Option<Value>,
+    pub(super) to: Option<Value>,
 }
 
 /// All fields that differ.
-pub(super) fn compare(revision: &MapDomainSpec, spec: &MapDomainSpec) -> Vec<Field> {
+pub(super) fn compare(from: &MapDomainSpec, to: &MapDomainSpec) -> Vec<Field> {
     let value = |spec: &MapDomainSpec| serde_json::to_value(spec).expect("a spec has a JSON form");
     let mut found = Vec::new();
-    walk("", Some(&value(revision)), Some(&value(spec)), &mut found);
+    walk("", Some(&value(from)), Some(&value(to)), &mut found);
     found
 }
 
@@ -50,9 +50,7 @@ fn walk(path: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Vec<Fi
                 walk(&format!("{path}[{wanted}]"), old, new, found);
             }
         }
-        (revision, spec) => {
-            found.push(Field { field: path.to_owned(), revision: revision.cloned(), spec: spec.cloned() });
-        }
+        (from, to) => found.push(Field { field: path.to_owned(), from: from.cloned(), to: to.cloned() }),
     }
 }
 

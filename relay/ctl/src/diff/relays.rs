@@ -8,62 +8,50 @@ use std::{
 use crds::Revision;
 use serde::Serialize;
 
+use super::{Change, Kind, Written, by_name, changes, removed};
 use crate::{
-    cluster::relay::{Answer, RelayState},
+    cluster::{
+        LiveFleet,
+        relay::{Answer, RelayState},
+    },
     text,
 };
 
-/// What a relay says that it forwards by. Equal hashes forward alike; where they differ, the domains' names are all that it
-/// tells of.
+/// What a relay says that it forwards by.
 #[derive(Debug, Serialize)]
 pub(super) struct Relay {
     pod: String,
+    /// Whether that is the fleet's revision: equal hashes forward alike.
     same: bool,
-    /// Its revision, if it has one.
+    /// Its number, if it has one.
     revision: Option<u64>,
     hash: Option<String>,
-    /// Domains of the revision that it does not have.
-    missing: Vec<String>,
-    /// Domains that it has and the revision does not.
-    extra: Vec<String>,
+    /// From what it holds to the fleet's revision. Where it has not kept that, only which domains come and go.
+    changes: Vec<Change>,
     /// Why it did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
 impl Relay {
-    pub(super) fn new(answer: &Answer, wanted: &Revision) -> Self {
-        match &answer.state {
-            Ok(state) => Self::holding(&answer.pod, state, wanted),
-            Err(failure) => Self { error: Some(failure.to_string()), ..Self::nothing(&answer.pod) },
-        }
-    }
-
-    fn nothing(pod: &str) -> Self {
-        Self {
-            pod: pod.to_owned(),
-            same: false,
-            revision: None,
-            hash: None,
-            missing: Vec::new(),
-            extra: Vec::new(),
-            error: None,
-        }
-    }
-
-    fn holding(pod: &str, state: &RelayState, wanted: &Revision) -> Self {
-        let theirs: BTreeSet<&str> = state.domains.iter().map(|domain| &*domain.name).collect();
-        let ours: BTreeSet<&str> = wanted.domains.iter().map(|domain| &*domain.config.name.name).collect();
-        let owned = |names: Vec<&&str>| names.into_iter().map(|name| (*name).to_owned()).collect();
+    pub(super) fn new(answer: &Answer, wanted: &Revision, fleet: &LiveFleet) -> Self {
+        let pod = answer.pod.clone();
+        let state = match &answer.state {
+            Ok(state) => state,
+            Err(failure) => {
+                let error = Some(failure.to_string());
+                return Self { pod, same: false, revision: None, hash: None, changes: Vec::new(), error };
+            }
+        };
         let hash = state.revision.as_ref().map(|held| held.hash.clone());
-        Self {
-            same: hash.as_ref() == Some(&wanted.hash()),
-            revision: state.revision.as_ref().and_then(|held| held.sequence),
-            hash,
-            missing: owned(ours.difference(&theirs).collect()),
-            extra: owned(theirs.difference(&ours).collect()),
-            ..Self::nothing(pod)
-        }
+        let same = hash.as_ref() == Some(&wanted.hash());
+        let held = hash.as_ref().filter(|_| !same).and_then(|hash| fleet.held(&pod, hash));
+        let changes = match held {
+            _ if same => Vec::new(),
+            Some(held) => between(&held, wanted),
+            None => names(state, wanted),
+        };
+        Self { pod, same, revision: state.revision.as_ref().and_then(|it| it.sequence), hash, changes, error: None }
     }
 
     pub(super) fn is_same(&self) -> bool {
@@ -71,21 +59,35 @@ impl Relay {
     }
 
     pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self { pod, same, revision, hash, missing, extra, error } = self;
+        let Self { pod, same, revision, hash, changes, error } = self;
         match (error, hash) {
-            (Some(error), _) => return writeln!(out, "? {pod}: {error}"),
-            (None, None) => return writeln!(out, "~ {pod}: holds no revision"),
-            (None, Some(_)) if *same => return writeln!(out, "  {pod}: holds the revision"),
+            (Some(error), _) => writeln!(out, "? {pod}: {error}")?,
+            (None, None) => writeln!(out, "~ {pod}: holds no revision")?,
+            (None, Some(_)) if *same => writeln!(out, "  {pod}: holds the revision")?,
             (None, Some(hash)) => {
-                let other = text::or_dash(*revision);
-                write!(out, "~ {pod}: holds revision {other} ({hash:.12}) instead")?;
+                writeln!(out, "~ {pod}: holds revision {} ({hash:.12}) instead", text::or_dash(*revision))?;
             }
         }
-        for (word, names) in [("without", missing), ("with", extra)] {
-            if !names.is_empty() {
-                write!(out, ", {word} {}", text::list(names.iter().cloned()))?;
-            }
-        }
-        writeln!(out)
+        changes.iter().try_for_each(|change| change.print(out, "    ", "what it holds"))
     }
+}
+
+/// What a revision has become.
+fn between(old: &Revision, new: &Revision) -> Vec<Change> {
+    let written = new.domains.iter().map(|domain| {
+        let name = domain.config.name.name.clone();
+        Written { name, spec: Ok(domain.clone()), why: None }
+    });
+    let held = by_name(old);
+    let gone = removed(&held, new.domains.iter().map(|domain| &*domain.config.name.name));
+    changes(&held, written.collect()).into_iter().chain(gone).collect()
+}
+
+/// The same by the domains' names alone.
+fn names(state: &RelayState, wanted: &Revision) -> Vec<Change> {
+    let theirs: BTreeSet<&str> = state.domains.iter().map(|domain| &*domain.name).collect();
+    let ours: BTreeSet<&str> = wanted.domains.iter().map(|domain| &*domain.config.name.name).collect();
+    let change = |kind| move |name: &&str| Change { domain: (*name).to_owned(), kind, why: None, fields: Vec::new() };
+    let added = ours.difference(&theirs).map(change(Kind::Added));
+    added.chain(theirs.difference(&ours).map(change(Kind::Removed))).collect()
 }

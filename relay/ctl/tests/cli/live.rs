@@ -4,6 +4,7 @@ use crds::{
     Revision, manifest,
     revision::{self, Domain},
 };
+use mape::options::Toggle;
 use serde_json::{Value, json};
 
 use crate::{Bench, SEED, json as read};
@@ -65,13 +66,19 @@ impl Cluster {
         self.finds(&format!("mapdomains.culvert.dev --namespace {NAMESPACE}"), &json!({"items": [object]}));
     }
 
-    fn path(pod: &str) -> String {
-        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9108/proxy/state");
+    fn path(pod: &str, page: &str) -> String {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9108/proxy/{page}");
         format!("--namespace={NAMESPACE} get --request-timeout=30s --raw {path}")
     }
 
     fn relay(&self, pod: &str, state: &Value) {
-        self.0.answer(&Self::path(pod), state.to_string());
+        self.0.answer(&Self::path(pod, "state"), state.to_string());
+    }
+
+    /// What a relay has kept.
+    fn kept(&self, pod: &str, revision: &Revision) {
+        let [object] = &revision::encode(revision).unwrap()[..] else { panic!("one ConfigMap is enough") };
+        self.0.answer(&Self::path(pod, "revision"), json!(object.config_map("")).to_string());
     }
 
     fn ask(&self, words: &[&str]) -> crate::Ran {
@@ -118,8 +125,10 @@ fn diff_is_as_diffs() {
     assert!(ran.stdout.ends_with("The domains are the revision's\n  a: holds the revision\n  b: holds the revision\n"));
 
     cluster.domain(&SEED.replace("psidOffset: 4", "psidOffset: 6"));
-    cluster.relay("b", &state(&Revision { domains: Vec::new(), ..revision(11) }, 0));
-    cluster.0.refuse(&Cluster::path("a"));
+    let mut old = revision(11);
+    old.domains[0].config.options.hairpin = Toggle::Disabled;
+    cluster.relay("b", &state(&old, 0));
+    cluster.0.refuse(&Cluster::path("a", "state"));
     let ran = cluster.ask(&["diff"]);
     assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
     for part in [
@@ -130,8 +139,12 @@ fn diff_is_as_diffs() {
     ] {
         assert!(ran.stdout.contains(part), "{part}\n{}", ran.stdout);
     }
+    cluster.kept("b", &old);
+    let ran = cluster.ask(&["diff"]);
+    let says = "    ~ isp-a: differs from what it holds\n        hairpin: Disabled -> Enabled\n";
+    assert!(ran.stdout.ends_with(says), "{}", ran.stdout);
     let difference = read(&cluster.ask(&["diff", "-o", "json"]).stdout);
-    assert_eq!(difference["changes"][0]["fields"][0]["spec"], 6);
+    assert_eq!(difference["changes"][0]["fields"][0]["to"], 6);
     assert_eq!((&difference["relays"][0]["same"], &difference["relays"][1]["revision"]), (&false.into(), &11.into()));
     assert_eq!(Bench::with_kubectl().ask(&["diff"]).code, 2);
 }

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use crds::revision::{Object, decode};
+use k8s_openapi::api::core::v1::ConfigMap;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, ipproto, recvfrom, socket_with,
     sockopt::{Timeout, set_ipv6_unicast_hops, set_socket_timeout},
@@ -50,6 +52,8 @@ fn it_says_who_it_is_and_leaves_nothing_behind() {
     assert_eq!(state["revision"]["hash"], revision(1, &[isp_a()]).hash());
     assert_eq!((&state["pod"], &state["node"]), (&"default-0".into(), &"node-a".into()));
     assert_eq!(state["device"]["ipv4Source"], SIDE);
+    let kept: ConfigMap = serde_json::from_str(&relay.get("/revision").unwrap().1).unwrap();
+    assert_eq!(decode(&Object::files_of(&kept)), Ok(revision(1, &[isp_a()])));
     for probe in ["/livez", "/readyz", "/startupz"] {
         assert_eq!(relay.get(probe), Some((200, "ok\n".to_owned())));
     }
