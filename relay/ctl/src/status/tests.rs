@@ -44,3 +44,15 @@ fn what_the_operator_has_not_seen_is_not_well() {
     assert!(!status.is_well());
     assert!(printed(&status).contains("Accepted=Unknown NotSeen: the operator has not looked"), "{}", printed(&status));
 }
+
+#[test]
+fn who_announces_nothing_on_purpose_is_well() {
+    let status = status(|fleet, domains| {
+        domains.clear();
+        let fleet = fleet.status.as_mut().unwrap();
+        fleet.conditions.retain(|condition| condition.type_ == "Advertised");
+        fleet.relays.clear();
+        (fleet.conditions[0].status, fleet.conditions[0].reason) = ("False".into(), "NotConfigured".into());
+    });
+    assert!(status.is_well(), "{}", printed(&status));
+}

@@ -17,6 +17,9 @@ pub(super) struct Trouble {
 /// Conditions that have to be true; all others are there only when something is wrong.
 const GOOD: [&str; 4] = ["Accepted", "Programmed", "Advertised", "Ready"];
 
+/// Why nothing is announced where nobody wants it: without `spec.bgp`, and with `advertise.autoRoute: Disabled`.
+const NOT_WANTED: [&str; 2] = ["NotConfigured", "AutoRouteDisabled"];
+
 /// All that is wrong, the causes first. `generation` is that of the spec: what was said of an older one does not count.
 pub(super) fn troubles(conditions: &[Condition], generation: Option<i64>) -> Vec<Trouble> {
     if !conditions.iter().any(|condition| condition.observed_generation >= generation) {
@@ -25,7 +28,8 @@ pub(super) fn troubles(conditions: &[Condition], generation: Option<i64>) -> Vec
     let is_good = |condition: &&Condition| GOOD.contains(&&*condition.type_);
     let bad = conditions.iter().filter(|condition| !is_good(condition) && condition.status == "True");
     let good = GOOD.iter().filter_map(|about| conditions.iter().find(|condition| condition.type_ == *about));
-    bad.chain(good.filter(|condition| condition.status != "True")).map(Trouble::from).collect()
+    let is_bad = |condition: &&Condition| condition.status != "True" && !NOT_WANTED.contains(&&*condition.reason);
+    bad.chain(good.filter(is_bad)).map(Trouble::from).collect()
 }
 
 /// A condition's word for a table: `True`, or why not.
