@@ -3,7 +3,7 @@ SHELL := /bin/bash
 FUZZ_SECONDS ?= 60
 CARGO ?= cargo
 # All but those that need a quiet machine, which `make e2e` runs too: what is lost under 5,000 packets/s.
-FLEET_TESTS := bgp conditions control_plane counting domains editing installation isolation scale
+FLEET_TESTS := bgp conditions control_plane counting domains editing installation isolation operating scale
 # The fuzz targets are a workspace of their own.
 FUZZ := --manifest-path relay/fuzz/Cargo.toml
 
