@@ -30,6 +30,8 @@ struct Inner {
     lost: usize,
     /// What everybody is told.
     refusal: Option<u16>,
+    /// To the second, what the clocks of those say who write: all are wrong in the same way.
+    clocks: Option<&'static str>,
 }
 
 impl Server {
@@ -91,6 +93,9 @@ impl Inner {
 
     fn store(&mut self, mut lease: Value) -> Value {
         self.version += 1;
+        if let Some(second) = self.clocks {
+            lease["spec"]["renewTime"] = json!(format!("{second}.{:06}Z", self.version));
+        }
         lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.lease = Some(lease.clone());
         lease
@@ -198,6 +203,22 @@ async fn a_leader_that_is_cut_off_stops_before_another_starts() {
         seconds(60).await;
         assert_eq!(acting.now(), ["b"]);
         assert_eq!(acting.most_at_once(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_day_decides_nothing() {
+    for clocks in ["1971-01-01T00:00:00", "2999-01-01T00:00:00"] {
+        let (server, acting) = (Server::default(), Acting::default());
+        server.with(|inner| inner.clocks = Some(clocks));
+        let _a = replica(&server, "a", &acting);
+        seconds(1).await;
+        let _b = replica(&server, "b", &acting);
+        seconds(3600).await;
+        assert_eq!((acting.now(), acting.starts()), (vec!["a".to_owned()], 1), "{clocks}");
+        server.with(|inner| _ = inner.cut_off.insert("a".to_owned()));
+        seconds(43).await;
+        assert_eq!((acting.now(), acting.most_at_once()), (vec!["b".to_owned()], 1), "{clocks}");
     }
 }
 
