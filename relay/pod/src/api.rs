@@ -8,7 +8,7 @@ use std::{
 };
 
 use crds::revision::{Files, INDEX, Index, Object, object_name};
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -91,11 +91,16 @@ type Update = (String, Option<Files>);
 
 /// Watches the fleet's revision forever, and offers it whenever anything about it changes.
 pub async fn watch(fleet: FleetName, offers: Sender<Offer>, contact: Contact) {
-    let client = client(&contact).await;
+    let configure = || async { Config::infer().await.map_err(|error| error.to_string()) }.boxed();
+    watch_by(Arc::new(configure), fleet, offers, contact).await;
+}
+
+async fn watch_by(configure: Configure, fleet: FleetName, offers: Sender<Offer>, contact: Contact) {
+    let access = Access { configure, namespace: fleet.namespace.clone(), contact };
+    let api = access.api().await;
     let (updates, mut received) = channel(16);
     let index = object_name(&fleet.name, 0);
-    let mut objects =
-        Objects { api: Api::namespaced(client, &fleet.namespace), contact, updates, watched: BTreeMap::new() };
+    let mut objects = Objects { api, access, updates, watched: BTreeMap::new() };
     objects.watch_only(std::slice::from_ref(&index));
     let mut found: BTreeMap<String, Files> = BTreeMap::new();
     while let Some((name, files)) = next(&mut received).await {
@@ -131,27 +136,37 @@ fn parts(index: &str, files: Option<&Files>) -> Vec<String> {
     [index.to_owned()].into_iter().chain(chunks.filter(|object| object != index)).collect()
 }
 
-/// A client, as soon as there can be one.
-async fn client(contact: &Contact) -> Client {
-    let mut pause = BACKOFF.0;
-    loop {
-        let client = match Config::infer().await {
-            Ok(config) => Client::try_from(config).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match client {
-            Ok(client) => return client,
-            Err(error) => contact.lost(&error),
+/// Finds out where the API server is, and who we are.
+type Configure = Arc<dyn Fn() -> BoxFuture<'static, Result<Config, String>> + Send + Sync>;
+
+/// How the fleet's objects are reached.
+#[derive(Clone)]
+struct Access {
+    configure: Configure,
+    namespace: String,
+    contact: Contact,
+}
+
+impl Access {
+    /// A client, as soon as there can be one, that knows nothing of those before.
+    async fn api(&self) -> Api<ConfigMap> {
+        let mut pause = BACKOFF.0;
+        loop {
+            let client = (self.configure)().await;
+            match client.and_then(|config| Client::try_from(config).map_err(|error| error.to_string())) {
+                Ok(client) => return Api::namespaced(client, &self.namespace),
+                Err(error) => self.contact.lost(&error),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(BACKOFF.1);
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(BACKOFF.1);
     }
 }
 
 /// The objects that are watched.
 struct Objects {
     api: Api<ConfigMap>,
-    contact: Contact,
+    access: Access,
     updates: Sender<Update>,
     watched: BTreeMap<String, Task>,
 }
@@ -170,7 +185,7 @@ impl Objects {
         self.watched.retain(|name, _| names.contains(name));
         for name in names {
             if !self.watched.contains_key(name) {
-                let task = watch_one(self.api.clone(), name.clone(), self.updates.clone(), self.contact.clone());
+                let task = watch_one(self.api.clone(), self.access.clone(), name.clone(), self.updates.clone());
                 self.watched.insert(name.clone(), Task(tokio::spawn(task)));
             }
         }
@@ -178,30 +193,48 @@ impl Objects {
 }
 
 /// Watches one object forever.
-async fn watch_one(api: Api<ConfigMap>, name: String, updates: Sender<Update>, contact: Contact) {
+async fn watch_one(mut api: Api<ConfigMap>, access: Access, name: String, updates: Sender<Update>) {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
-    let mut events: BoxStream<'_, _> = watcher(api, config).boxed();
     let mut pause = BACKOFF.0;
     let mut seen = false;
-    while let Some(event) = events.next().await {
-        let update = match event {
-            Ok(event) => {
-                contact.answered();
-                pause = BACKOFF.0;
-                read(event, &mut seen)
+    loop {
+        let mut events: BoxStream<'_, _> = watcher(api, config.clone()).boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    access.contact.answered();
+                    pause = BACKOFF.0;
+                    if let Some(files) = read(event, &mut seen)
+                        && updates.send((name.clone(), files)).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    access.contact.lost(&told(&error));
+                    sleep(pause).await;
+                    pause = (pause * 2).min(BACKOFF.1);
+                    if is_unauthorized(&error) {
+                        break;
+                    }
+                }
             }
-            Err(error) => {
-                contact.lost(&told(&error));
-                sleep(pause).await;
-                pause = (pause * 2).min(BACKOFF.1);
-                None
-            }
-        };
-        if let Some(files) = update
-            && updates.send((name.clone(), files)).await.is_err()
-        {
-            return;
         }
+        // kube reads the token's file again when a minute has passed by the time of day, which may have been set back by
+        // hours: a new client reads it at once.
+        api = access.api().await;
+    }
+}
+
+/// The token is not valid, or no longer.
+fn is_unauthorized(error: &watcher::Error) -> bool {
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(kube::Error::Api(status))
+        | WatchStartFailed(kube::Error::Api(status))
+        | WatchFailed(kube::Error::Api(status)) => status.code == 401,
+        WatchError(status) => status.code == 401,
+        _ => false,
     }
 }
 
@@ -232,6 +265,13 @@ fn told(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
 
     #[test]
@@ -253,6 +293,59 @@ mod tests {
         let client = Client::try_from(config).unwrap();
         let error = Api::<ConfigMap>::namespaced(client, "isps").get("default-revision").await.unwrap_err();
         assert!(told(&error).contains("refused"), "{}", told(&error));
+    }
+
+    /// An API server that takes the token `second` only. Whoever comes with another finds that one in the file from then on, as
+    /// if the kubelet had renewed it. Notes all tokens.
+    async fn serve(listener: TcpListener, token_file: PathBuf, tokens: Arc<Mutex<Vec<String>>>) {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = connection.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let token = request.split("Bearer ").nth(1).unwrap().lines().next().unwrap().to_owned();
+            tokens.lock().unwrap().push(token.clone());
+            let (status, body) = if token == "second" {
+                (
+                    "200 OK",
+                    r#"{"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}"#,
+                )
+            } else {
+                std::fs::write(&token_file, "second").unwrap();
+                (
+                    "401 Unauthorized",
+                    r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401, "reason":
+                    "Unauthorized", "message": "Unauthorized"}"#,
+                )
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    /// Whatever the time of day says of its age.
+    #[tokio::test]
+    async fn a_token_that_is_refused_is_read_again_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        std::fs::write(&token_file, "first").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let (path, tokens) = (token_file.to_str().unwrap().to_owned(), Arc::default());
+        let configure: Configure = Arc::new(move || {
+            let mut config = Config::new(server.parse().unwrap());
+            config.auth_info.token_file = Some(path.clone());
+            async { Ok(config) }.boxed()
+        });
+        let (offers, mut received) = channel(1);
+        let _server = Task(tokio::spawn(serve(listener, token_file, Arc::clone(&tokens))));
+        let watched = watch_by(configure, "isps/default".parse().unwrap(), offers, Contact::default());
+        let _watch = Task(tokio::spawn(watched));
+        assert_eq!(received.recv().await.unwrap().files, Files::new(), "there is no ConfigMap");
+        assert_eq!(tokens.lock().unwrap()[..2], ["first", "second"]);
     }
 
     #[test]
