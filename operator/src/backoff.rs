@@ -43,6 +43,11 @@ impl<K: Eq + Hash + Clone> Backoff<K> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// Forgets all that is not in `keep`.
+    pub fn retain(&self, keep: impl Fn(&K) -> bool) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| keep(key));
+    }
+
     /// How often it has failed in a row.
     pub fn count(&self, key: &K) -> u32 {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied().unwrap_or_default()
@@ -75,6 +80,9 @@ mod tests {
         let backoff = Backoff::default();
         (0..5).for_each(|_| _ = backoff.failed(&"bad"));
         assert_eq!(backoff.count(&"good"), 0);
+        assert_eq!(backoff.failed(&"kept").as_secs(), 1);
+        backoff.retain(|key| *key != "bad");
+        assert_eq!((backoff.count(&"bad"), backoff.count(&"kept")), (0, 1));
         assert_eq!(delay(1), FIRST);
         assert_eq!(delay(u32::MAX), LONGEST);
     }

@@ -154,7 +154,12 @@ async fn domain_controller(
     };
     let config = Config::default().concurrency(DOMAINS_AT_ONCE);
     let done = controller(&context.world.domains, asked, stop, config).run(look, again, Arc::clone(context));
-    done.for_each(|_| async {}).await;
+    let mut done = Box::pin(done);
+    while let Some(result) = done.next().await {
+        if result.is_err() {
+            context.domain_backoff.retain(|key| context.world.domains.get(key).is_some());
+        }
+    }
 }
 
 /// A controller that looks at what it is asked to look at, and at nothing by itself: the watches say all of it.
@@ -222,6 +227,7 @@ fn forget_the_gone(context: &Context) {
     context.outcomes.retain(|key| there.contains(key));
     context.applied.retain(|key| there.contains(key));
     context.propagation.retain(|key| there.contains(key));
+    context.fleet_backoff.retain(|key| there.contains(key));
     let elsewhere = |namespace: &str| context.namespace.as_deref().is_some_and(|own| own != namespace);
     let keep = |namespace: &str, name: &str| names.contains(&(namespace.to_owned(), name.to_owned()));
     context.metrics.retain(|namespace, name| elsewhere(namespace) || keep(namespace, name));
