@@ -71,8 +71,8 @@ impl Request {
             ("domain", domain.clone()),
             ("address", address.map(|it| it.to_string())),
             ("port", port.map(|it| it.to_string())),
-            ("direction", direction.and_then(possible)),
-            ("verdict", verdict.and_then(possible)),
+            ("direction", direction.as_ref().and_then(possible)),
+            ("verdict", verdict.as_ref().and_then(possible)),
             ("reason", reason.map(|it| it.to_string())),
             ("packets", Some(packets.to_string())),
             ("seconds", Some(seconds.to_string())),
@@ -152,7 +152,7 @@ struct Line {
     request: Request,
 }
 
-fn possible(value: impl ValueEnum) -> Option<String> {
+fn possible(value: &impl ValueEnum) -> Option<String> {
     value.to_possible_value().map(|possible| possible.get_name().to_owned())
 }
 

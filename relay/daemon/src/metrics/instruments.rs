@@ -49,7 +49,7 @@ pub(super) fn register(meter: &Meter, sample: &Shared) {
 const COUNTERS: [(&str, &str, Read); 16] = [
     ("culvert_forwarded_packets", "Packets that crossed the relay", |s, add| forwarded(s, packets, add)),
     ("culvert_forwarded_bytes", "Bytes of packets that crossed the relay, as they came in", |s, add| {
-        forwarded(s, bytes, add)
+        forwarded(s, bytes, add);
     }),
     ("culvert_dropped_packets", "Packets that went no further, by drop reason", |s, add| dropped(s, packets, add)),
     ("culvert_dropped_bytes", "Bytes of packets that went no further, by drop reason", |s, add| dropped(s, bytes, add)),
@@ -87,10 +87,10 @@ const GAUGES: [(&str, &str, Read); 21] = [
     ("culvert_rules", "Mapping rules in use", rules),
     ("culvert_routes", "Routes to the TUN device", |s, add| add(s.config.routes as u64, &[])),
     ("culvert_reassembly_datagrams", "Incomplete datagrams that wait for fragments", |s, add| {
-        reassembly(s, |kept| kept.datagrams, add)
+        reassembly(s, |kept| kept.datagrams, add);
     }),
     ("culvert_reassembly_bytes", "Memory of fragments that wait for others", |s, add| {
-        reassembly(s, |kept| kept.bytes, add)
+        reassembly(s, |kept| kept.bytes, add);
     }),
     ("culvert_table_bytes", "Size of the lookup tables", |s, add| add(s.table_bytes as u64, &[])),
 ];

@@ -39,7 +39,7 @@ fn begin(pod: &Pod, relay: &Relay<'_>, flags: &[&str]) -> Child {
     let child = RefCell::new(client(pod, flags).spawn().unwrap());
     relay.until("a capture begins", |relay| {
         if child.borrow_mut().try_wait().unwrap().is_some() {
-            child.replace(client(pod, flags).spawn().unwrap());
+            *child.borrow_mut() = client(pod, flags).spawn().unwrap();
         }
         relay.log().matches("a capture begins").count() > begun
     });

@@ -28,6 +28,7 @@ fn everything() -> Status {
     let session = SessionState {
         peer: "tor1".to_owned(),
         address: Some([192, 0, 2, 1].into()),
+        port: 179,
         interface: "net1".to_owned(),
         local: [192, 0, 2, 10].into(),
         asn: 64512,
