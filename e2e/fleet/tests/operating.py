@@ -48,6 +48,7 @@ def test_status_and_top(scene: Scene):
         rates = json.loads(ctl(scene, "top", "--once", "-o", "json"))
         by_relay = json.loads(ctl(scene, "top", "--once", "--by", "relay", "-o", "json"))
         scene.say("top:\n" + ctl(scene, "top", "--once"))
+        scene.say("status --rates:\n" + ctl(scene, "status", "--rates", code=1))
     assert (rates["relays"], rates["missing"]) == (2, {}), rates
     for way in ("toCe", "fromCe"):
         assert rates["rows"][DOMAIN][way]["packets"] > 0, rates

@@ -57,6 +57,11 @@ impl Cluster {
         self.list(DOMAINS, everywhere)
     }
 
+    /// A fleet that is there.
+    pub(crate) fn fleet(&self, namespace: &str, name: &str) -> LiveFleet {
+        LiveFleet { kubectl: self.kubectl.clone(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+
     /// What the relay in that pod says.
     pub(crate) fn relay(&self, pod: &str) -> Result<RelayState, Failure> {
         let found: Pod = self.kubectl.get(&["pods", pod])?;

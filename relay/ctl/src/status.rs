@@ -29,7 +29,10 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Answer, Fail
         }
     }
     let domains = cluster.domains(args.all_namespaces)?;
-    let status = Status::new(&fleets, &domains);
+    let mut status = Status::new(&fleets, &domains);
+    if args.rates {
+        status.fleets.iter_mut().try_for_each(|fleet| fleet.measure(&cluster))?;
+    }
     let printed = match args.output {
         Output::Text => status.print(out),
         Output::Json => text::json(out, &status),

@@ -1,6 +1,7 @@
 //! `culvertctl top`: how fast relays forward now, and what they drop.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal, Write},
     thread::sleep,
     time::Duration,
@@ -11,9 +12,12 @@ use jiff::Timestamp;
 mod rates;
 mod screen;
 
+pub(crate) use rates::Row;
+pub(crate) use screen::short;
+
 use crate::{
     Answer,
-    cli::{Output, TopArgs},
+    cli::{By, Output, TopArgs},
     cluster::{LiveFleet, relay},
     failure::Failure,
 };
@@ -40,6 +44,13 @@ pub(crate) fn run(args: &TopArgs, out: &mut dyn Write) -> Result<Answer, Failure
         }
         before = now;
     }
+}
+
+/// What each domain of a fleet does in the second that this takes.
+pub(crate) fn measure(fleet: &LiveFleet) -> Result<BTreeMap<String, Row>, Failure> {
+    let before = look(fleet)?;
+    sleep(Duration::from_secs(1));
+    Ok(Rates::between(&before, &look(fleet)?, By::Domain).rows)
 }
 
 /// Asks all relays; at least one has to answer. Those that come and go are looked for each time.

@@ -20,6 +20,9 @@ static BENCHES: LazyLock<Mutex<[Bench; 2]>> =
 /// Compares one input's packet.
 pub fn run(bytes: &[u8]) {
     let packet = input::packet(bytes, &FLEET);
+    // A capture's filter reads it too.
+    let headers = capture::Headers::of(&packet);
+    assert!(headers.ports.is_none() || headers.inner.is_some(), "ports without an IPv4 header: {headers:?}");
     let mut benches = BENCHES.lock().unwrap_or_else(PoisonError::into_inner);
     benches.iter_mut().for_each(|bench| bench.compare(&packet));
 }

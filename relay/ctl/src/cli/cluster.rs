@@ -51,6 +51,9 @@ pub(crate) struct StatusArgs {
     /// The fleets of all namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "fleet"])]
     pub(crate) all_namespaces: bool,
+    /// Ask relays too how many packets per second cross, which takes a second
+    #[arg(long)]
+    pub(crate) rates: bool,
     #[command(flatten)]
     pub(crate) kube: KubeArgs,
     /// How to print the answer
@@ -65,7 +68,7 @@ Examples:
   kubectl culvert status -n culvert-system --fleet default -o json
 
 Reads what the operator last wrote about fleets, relays and domains: it needs the right to list borderrelays and \
-mapdomains. Rates are `culvertctl top`'s. The exit code is 1 if anything is not as it should be.";
+mapdomains, and for --rates those of `culvertctl top`, which says more about them. The exit code is 1 if anything is not as it should be.";
 
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {

@@ -1,12 +1,18 @@
 //! A domain in the status.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use crds::MapDomain;
 use serde::Serialize;
 
 use super::trouble::{Trouble, troubles, word};
-use crate::text;
+use crate::{
+    text,
+    top::{Row, short},
+};
 
 /// A line of the table.
 #[derive(Debug, Serialize)]
@@ -22,6 +28,9 @@ pub(super) struct Domain {
     /// How many relays of all its fleets forward by it, of how many.
     programmed: Option<String>,
     advertised: String,
+    /// Per second, where it was asked for and relays have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<Row>,
     troubles: Vec<Trouble>,
 }
 
@@ -36,12 +45,17 @@ impl Domain {
             accepted: word(&status.conditions, "Accepted"),
             programmed: status.programmed,
             advertised: word(&status.conditions, "Advertised"),
+            rate: None,
             troubles: troubles(&status.conditions, domain.metadata.generation),
         }
     }
 
     pub(super) fn is_well(&self) -> bool {
         self.troubles.is_empty()
+    }
+
+    pub(super) fn measured(&mut self, rates: &BTreeMap<String, Row>) {
+        self.rate = rates.get(&self.name).copied();
     }
 
     fn row(&self) -> [String; 7] {
@@ -57,7 +71,21 @@ impl Domain {
     }
 }
 
+/// Packets per second stand before the last column, where they were asked for.
 pub(super) fn print(out: &mut dyn Write, domains: &[Domain]) -> io::Result<()> {
+    const HEAD: [&str; 7] = ["DOMAIN", "RULES", "CES", "ACCEPTED", "PROGRAMMED", "ADVERTISED", "WHY-NOT"];
     let rows: Vec<_> = domains.iter().map(Domain::row).collect();
-    text::table(out, ["DOMAIN", "RULES", "CES", "ACCEPTED", "PROGRAMMED", "ADVERTISED", "WHY-NOT"], &rows)
+    if domains.iter().all(|domain| domain.rate.is_none()) {
+        return text::table(out, HEAD, &rows);
+    }
+    let rates = domains.iter().map(|domain| match &domain.rate {
+        Some(Row { to_ce, from_ce, dropped }) => [to_ce.packets, from_ce.packets, *dropped].map(short),
+        None => ["-"; 3].map(str::to_owned),
+    });
+    let rows: Vec<_> = rows.into_iter().zip(rates).map(|(row, rate)| with(row, rate)).collect();
+    text::table(out, with(HEAD, ["TO-CE/S", "FROM-CE/S", "DROPS/S"]), &rows)
+}
+
+fn with<T>([a, b, c, d, e, f, why]: [T; 7], [to_ce, from_ce, dropped]: [T; 3]) -> [T; 10] {
+    [a, b, c, d, e, f, to_ce, from_ce, dropped, why]
 }

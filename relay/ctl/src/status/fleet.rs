@@ -12,7 +12,11 @@ use super::{
     domain::{self, Domain},
     trouble::{Trouble, troubles},
 };
-use crate::{cluster, text};
+use crate::{
+    cluster::{self, Cluster},
+    failure::Failure,
+    text, top,
+};
 
 /// A fleet.
 #[derive(Debug, Serialize)]
@@ -55,6 +59,16 @@ impl Fleet {
             relays: status.relays,
             domains: domains.iter().filter(|domain| serves(fleet, domain)).map(Domain::new).collect(),
         }
+    }
+
+    /// Asks its relays how fast they are; one without relays is not.
+    pub(super) fn measure(&mut self, cluster: &Cluster) -> Result<(), Failure> {
+        if self.relays.is_empty() {
+            return Ok(());
+        }
+        let rates = top::measure(&cluster.fleet(&self.namespace, &self.name))?;
+        self.domains.iter_mut().for_each(|domain| domain.measured(&rates));
+        Ok(())
     }
 
     pub(super) fn is_well(&self) -> bool {

@@ -55,7 +55,7 @@ fn dropped(Drop { of, direction, reason, packets }: &Drop) -> [String; 4] {
 }
 
 /// Three digits and a prefix: `0`, `0.5`, `12.3`, `4.56k`, `789M`.
-fn short(number: f64) -> String {
+pub(crate) fn short(number: f64) -> String {
     if number == 0.0 {
         return "0".to_owned();
     }

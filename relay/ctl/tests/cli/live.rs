@@ -163,6 +163,23 @@ fn files_are_compared_with_the_fleet() {
     assert_eq!(cluster.ask(&["diff", "-f", "elsewhere.yaml"]).code, 2);
 }
 
+#[test]
+fn status_has_rates_on_request() {
+    let cluster = Cluster::new();
+    let mut domain: Value = serde_saphyr::from_str(SEED).unwrap();
+    domain["spec"]["relayRefs"] = json!([{"name": "default"}]);
+    cluster.finds("mapdomains.culvert.dev", &json!({"items": [domain]}));
+    let ran = cluster.ask(&["status", "--rates"]);
+    assert!(
+        ran.stdout.contains("ADVERTISED  TO-CE/S  FROM-CE/S  DROPS/S  WHY-NOT\nisp-a"),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    let status = read(&cluster.ask(&["status", "--rates", "-o", "json"]).stdout);
+    assert_eq!(status["fleets"][0]["domains"][0]["rate"]["toCe"]["packets"], 0.0);
+}
+
 /// Both looks find the same: nothing moves.
 #[test]
 fn top_counts_between_two_looks() {

@@ -5,10 +5,7 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{RecvTimeoutError, TryRecvError},
-    },
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -56,15 +53,18 @@ pub(crate) fn serve(path: &Path, shared: Arc<Shared>) -> io::Result<Server> {
 }
 
 fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming().flatten() {
+    for stream in listener.incoming() {
         let shared = Arc::clone(shared);
-        let answer = move || {
+        let answer = move |stream: UnixStream| {
             if let Err(error) = answer(&stream, &shared) {
                 tracing::info!(%error, "a capture ended before its time");
             }
         };
-        if let Err(error) = thread::Builder::new().name("culvert-capture".to_owned()).spawn(answer) {
-            tracing::warn!(%error, "no thread for a capture");
+        let thread = thread::Builder::new().name("culvert-capture".to_owned());
+        if let Err(error) = stream.and_then(|stream| thread.spawn(move || answer(stream))) {
+            tracing::warn!(%error, "somebody who asks for a capture cannot be answered");
+            // Of descriptors or threads, there may be more in a moment.
+            thread::sleep(PATIENCE);
         }
     }
 }
@@ -107,36 +107,29 @@ fn capture(
     pcapng::begin(&mut out, device, filter, request.snap_length)?;
     let end = Instant::now() + Duration::from_secs(request.seconds.into());
     let mut written = 0;
-    while written < request.packets {
-        let record = match reader.records.try_recv() {
-            Ok(record) => Some(record),
-            Err(TryRecvError::Disconnected) => break,
-            Err(TryRecvError::Empty) => {
-                // All there is goes out before anybody waits.
-                out.flush()?;
-                let left = end.saturating_duration_since(Instant::now());
-                match reader.records.recv_timeout(left.min(SIGN)) {
-                    Ok(record) => Some(record),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            }
-        };
-        match &record {
+    while written < request.packets && Instant::now() < end {
+        match next(&mut out, reader, end)? {
             Some(record) => {
-                pcapng::packet(&mut out, record)?;
+                pcapng::packet(&mut out, &record)?;
                 written += 1;
             }
             None => pcapng::statistics(&mut out, now(), reader.counts())?,
-        }
-        if Instant::now() >= end {
-            break;
         }
     }
     let counts = reader.counts();
     pcapng::statistics(&mut out, now(), counts)?;
     out.flush()?;
     Ok(format!("{written} packets captured, {} more lost for want of time to write them", counts.lost))
+}
+
+/// The next packet, if one comes in a while. All there is goes out before anybody waits.
+fn next(out: &mut impl Write, reader: &Reader<'_>, end: Instant) -> io::Result<Option<pcapng::Packet>> {
+    if let Ok(record) = reader.records.try_recv() {
+        return Ok(Some(record));
+    }
+    out.flush()?;
+    let left = end.saturating_duration_since(Instant::now());
+    Ok(reader.records.recv_timeout(left.min(SIGN)).ok())
 }
 
 /// Bytes as frames.
