@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import tarfile
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_the_same_programs_make_the_same_image(stage: Stage):
 
 
 def test_what_is_in_an_image(_stage: Stage):
-    """one static program, BIRD beside the speaker, whose it is, and no trace of the machine that built it"""
+    """one static program, BIRD beside the speaker, a bill of materials, whose it is, and no trace of the machine that built it"""
     for name in NAMES:
         image = Image(built(name))
         assert image.name == f"localhost/culvert-{name}:{workspace_version()}", image.name
@@ -52,6 +53,7 @@ def test_what_is_in_an_image(_stage: Stage):
             assert made == labels["created"] or member.isdir(), (member.name, made)
         member, content = members.pop(f"culvert-{name}")
         assert member.mode & 0o7777 == 0o755
+        check_bill(name, image, json.loads(members.pop("sbom.spdx.json")[1]))
         others = [path for path, (member, _) in members.items() if member.isfile()]
         strange = [path for path in others if not (name in BESIDES and BESIDES[name].fullmatch(path))]
         assert not strange, f"{name}: {strange}"
@@ -60,6 +62,33 @@ def test_what_is_in_an_image(_stage: Stage):
         assert not needs_an_interpreter(content), f"{name} is not static"
         for place in (REPOSITORY, Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))):
             assert str(place).encode() not in content, f"{name} names {place}"
+
+
+def check_bill(name: str, image: "Image", bill: dict) -> None:
+    """The crates that cargo says are linked, as the lock file has them; what else is linked, and what is beside it."""
+    labels = image.config["config"]["Labels"]
+    assert (bill["spdxVersion"], bill["creationInfo"]["created"]) == ("SPDX-2.3", image.config["created"])
+    parts = {part["name"]: part for part in bill["packages"]}
+    identities = {part["SPDXID"] for part in bill["packages"]}
+    assert len(identities) == len(bill["packages"]), "an SPDXID is there twice"
+    assert {one["relatedSpdxElement"] for one in bill["relationships"]} == identities
+    assert parts.pop(f"culvert-{name}")["versionInfo"] == labels["org.opencontainers.image.version"]
+    tree = command("cargo", "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}",
+                   "--package", f"culvert-{name}", folder=REPOSITORY)
+    crates = {tuple(line.split()[:2]) for line in tree.splitlines()} - {(f"culvert-{name}", f"v{workspace_version()}")}
+    listed = {(part["name"], f"v{part['versionInfo']}"): part for part in bill["packages"]
+              if part["externalRefs"][0]["referenceLocator"].startswith("pkg:cargo/")}
+    assert listed.keys() == crates, f"{name}: {listed.keys() ^ crates}"
+    locked = {(one["name"], f"v{one['version']}"): one.get("checksum") for one in
+              tomllib.loads((REPOSITORY / "Cargo.lock").read_text())["package"]}
+    for crate, part in listed.items():
+        assert [entry["checksumValue"] for entry in part.get("checksums", [])] == [locked[crate]] * bool(locked[crate]), part
+        assert part["licenseDeclared"] != "NOASSERTION", part
+    others = {part["name"] for part in bill["packages"]} - {crate for crate, _ in crates} - {f"culvert-{name}"}
+    besides = {path.split("/")[3] for path in image.members() if re.fullmatch(r"usr/share/doc/[^/]+/copyright", path)}
+    assert others == {"rust-std", "libc6-dev", *besides} and ("bird2" in others) == (name == "speaker"), others
+    if name == "speaker":
+        assert f"bird2 {parts['bird2']['versionInfo']}" == labels["dev.culvert.bird"], labels
 
 
 def test_it_runs_alone(stage: Stage):
