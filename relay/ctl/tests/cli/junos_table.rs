@@ -8,7 +8,7 @@ const TABLE: &str = include_str!("../../../JUNOS.md");
 const ARCHITECTURE: &str = include_str!("../../../../ARCHITECTURE.md");
 
 /// Generated from what the programs export.
-pub const METRICS: &str = include_str!("../../../../docs/metrics.md");
+pub(crate) const METRICS: &str = include_str!("../../../../docs/metrics.md");
 
 #[test]
 fn every_row_is_shown_by_something_that_exists() {
