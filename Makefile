@@ -3,7 +3,7 @@ SHELL := /bin/bash
 FUZZ_SECONDS ?= 60
 CARGO ?= cargo
 # All but those that need a quiet machine, which `make e2e` runs too: what is lost under 5,000 packets/s.
-FLEET_TESTS := bgp conditions control_plane counting domains editing installation isolation operating scale
+FLEET_TESTS := bgp conditions control_plane counting domains editing installation isolation monitoring operating scale
 # The fuzz targets are a workspace of their own.
 FUZZ := --manifest-path relay/fuzz/Cargo.toml
 
@@ -76,6 +76,12 @@ play: build images ## Culvert, a fleet of two relays and a domain on the cluster
 e2e: build meter images ## A fleet, end to end: install, apply, scale, edit, break, uninstall, under counted traffic (root; Go)
 	@scripts/install-tools cluster
 	e2e/fleet/run
+
+.PHONY: pictures
+pictures: build meter images ## What the dashboards show of a fleet under traffic and faults, drawn into docs/pictures (root; Go)
+	@scripts/install-tools cluster
+	e2e/fleet/run monitoring
+	deploy/monitoring/draw
 
 .PHONY: failover
 failover: build meter images ## What a fleet with BGP loses when it is scaled, upgraded, killed, cut: a table, RUNS (5) of each event (root; Go)

@@ -38,7 +38,7 @@ def page() -> str:
     rows = [f"| [{alert.name}]({alert.name}.md) | {alert.severity} | {alert.description.strip(chr(34))} |" for alert in read()]
     return "\n".join([
         "# Runbooks", "",
-        "A page for each alert of [deploy/monitoring/rules.yaml](../../deploy/monitoring/rules.yaml): what it means, what to look at, what to do. `critical` is a page, "
-        "`warning` is not. The list is written by `deploy/monitoring/generate`.", "",
+        "A page for each alert of [deploy/monitoring/rules.yaml](../../deploy/monitoring/rules.yaml): what it means, what to look at, "
+        "what to do. `critical` is a page, `warning` is not. The list is written by `deploy/monitoring/generate`.", "",
         "| alert | severity | what it says |", "|---|---|---|", *rows, "",
     ])

@@ -58,9 +58,10 @@ def known() -> dict[str, set[str]]:
 def page() -> str:
     parts = [
         "# Metrics",
-        "Written by `deploy/monitoring/generate` from what the programs themselves export (`deploy/monitoring/metrics`): a test of each program "
-        "compares the two. What is scraped in a cluster also has the labels `namespace`, `fleet`, `pod`, `container` and `node` "
-        "([deploy/monitoring](../deploy/monitoring/README.md)). Counters start at 0 with the program; a series that has counted nothing yet may not be there.",
+        "Written by `deploy/monitoring/generate` from what the programs themselves export (`deploy/monitoring/metrics`): "
+        "a test of each program compares the two. What is scraped in a cluster also has the labels `namespace`, `fleet`, `pod`, `container` and `node` "
+        "([deploy/monitoring](../deploy/monitoring/README.md)). Counters start at 0 with the program; a series that has counted "
+        "nothing yet may not be there.",
     ]
     for program, (title, where) in PROGRAMS.items():
         rows = [f"| `{metric.name}` | {metric.kind} | {labels(metric)} | {metric.help} |" for metric in read(program)]

@@ -11,6 +11,8 @@ YES_NO = [{"type": "value", "options": {
     "0": {"text": "no", "color": "red", "index": 0}, "1": {"text": "yes", "color": "green", "index": 1}}}]
 NO_YES = [{"type": "value", "options": {
     "0": {"text": "no", "color": "green", "index": 0}, "1": {"text": "yes", "color": "orange", "index": 1}}}]
+LEADS = [{"type": "value", "options": {
+    "0": {"text": "waits", "color": "blue", "index": 0}, "1": {"text": "leads", "color": "green", "index": 1}}}]
 UP_DOWN = [{"type": "value", "options": {
     "0": {"text": "down", "color": "red", "index": 0}, "1": {"text": "up", "color": "green", "index": 1}}}]
 
@@ -69,7 +71,8 @@ class Dashboard:
 # What panels show
 
 
-def series(title: str, unit: str, description: str, *queries: Query, width: int = 8, stack: bool = False, link: dict | None = None) -> Panel:
+def series(title: str, unit: str, description: str, *queries: Query,
+           width: int = 8, stack: bool = False, link: dict | None = None) -> Panel:
     """Lines over time."""
     custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 15 if stack else 0, "showPoints": "never", "spanNulls": False,
               "stacking": {"mode": "normal" if stack else "none", "group": "A"}}
@@ -79,7 +82,8 @@ def series(title: str, unit: str, description: str, *queries: Query, width: int 
     return Panel("timeseries", title, description, unit, queries, width, 8, custom, options, defaults)
 
 
-def number(title: str, unit: str, description: str, *queries: Query, width: int = 4, mappings: list | None = None, link: dict | None = None) -> Panel:
+def number(title: str, unit: str, description: str, *queries: Query,
+           width: int = 4, mappings: list | None = None, link: dict | None = None) -> Panel:
     """What it is now, as large numbers."""
     options = {"reduceOptions": {"calcs": ["lastNotNull"]}, "textMode": "value_and_name", "colorMode": "value", "graphMode": "none"}
     defaults = ({"mappings": mappings} if mappings else {}) | ({"links": [link]} if link else {})
@@ -102,6 +106,11 @@ def to(dashboard: str, title: str, **variables: str) -> dict:
 def rate(metric: str, selector: str, *by: str) -> str:
     """A second, summed over all but some labels."""
     return f"sum by ({', '.join(by)}) (rate({metric}{{{selector}}}[$__rate_interval]))"
+
+
+def quantile(share: float, histogram: str, selector: str, *by: str) -> str:
+    """What so large a share of the observed values does not exceed."""
+    return f"histogram_quantile({share}, {rate(f'{histogram}_bucket', selector, *by, 'le')})"
 
 
 # What Grafana reads

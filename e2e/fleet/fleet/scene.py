@@ -93,9 +93,12 @@ class Scene(cluster_scene.Scene):
 
     def relays(self, fleet: str = FLEET) -> list[RelayPod]:
         """The fleet's pods, those that leave included."""
+        return sorted((RelayPod(self.fabric, pod) for pod in self.relay_objects(fleet)), key=lambda relay: relay.name)
+
+    def relay_objects(self, fleet: str = FLEET) -> list[dict]:
+        """The same as the API server has them."""
         labels = f"app.kubernetes.io/name=culvert-relay,app.kubernetes.io/instance={fleet}"
-        pods = self.api.get(f"/api/v1/namespaces/{self.name}/pods?labelSelector={labels.replace(',', '%2C')}")
-        return sorted((RelayPod(self.fabric, pod) for pod in pods["items"]), key=lambda relay: relay.name)
+        return self.api.get(f"/api/v1/namespaces/{self.name}/pods?labelSelector={labels.replace(',', '%2C')}")["items"]
 
     def wait_relays(self, count: int, seconds: float = PATIENCE) -> list[RelayPod]:
         """Waits until so many relays, and no others, are ready."""

@@ -12,7 +12,10 @@ from lab.lab import REPOSITORY
 MONITORING = REPOSITORY / "deploy" / "monitoring"
 DASHBOARDS = {"culvert-fleet", "culvert-relay", "culvert-domain", "culvert-bgp"}
 KINDS = {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
-EVERYTHING = "dashboards: {enabled: true}\nmonitoring: {podMonitor: {enabled: true}, serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}}"
+EVERYTHING = """
+dashboards: {enabled: true}
+monitoring: {podMonitor: {enabled: true}, serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}}
+"""
 
 
 def test_off_unless_asked_for(stage: Stage):
