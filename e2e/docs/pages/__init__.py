@@ -1,0 +1,1 @@
+"""Reads the documentation: pages, their headings, links and code blocks."""

@@ -1,0 +1,1 @@
+"""What the documentation says: each `test_*` function gets all pages of the repository."""
