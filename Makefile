@@ -34,8 +34,9 @@ check: tools ## The quick part of the tests: format, lints, unit and property te
 	deploy/monitoring/check
 
 .PHONY: test
-test: check build meter images ## All tests: the quick part, the documentation's links, what is installed, the API, the lab, and a fleet on a real cluster, but for failover (root; Go)
+test: check build meter images ## All tests: the quick part, the documentation, what is installed, the API, the lab, and a fleet on a real cluster, but for failover (root; Go)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	e2e/docs/test
 	@scripts/install-tools cluster
 	e2e/api/run
 	e2e/install/test
@@ -54,6 +55,11 @@ audit: ## Licences, banned crates and sources of everything we depend on
 .PHONY: bench
 bench: build ## Instructions, allocations and times per packet, as a table and target/bench.json (root)
 	e2e/bench/run
+
+.PHONY: book
+book: ## The documentation as a site, in target/book, and every link in it followed
+	scripts/install-mdbook
+	e2e/docs/book
 
 .PHONY: fuzz
 fuzz: tools ## Fuzz packets, manifests, captures and Junos configurations, each for FUZZ_SECONDS (60)
