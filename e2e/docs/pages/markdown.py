@@ -1,7 +1,7 @@
 """Markdown as this repository writes it: headings with `#`, fenced code blocks, inline links."""
 
+import os
 import re
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,10 +60,12 @@ class Page:
 
 
 def find_pages() -> list[Page]:
-    """Every Markdown file that is, or is about to be, part of the repository."""
-    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    names = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
-    return [read(REPOSITORY / name) for name in sorted(set(names)) if (REPOSITORY / name).exists()]
+    """Every Markdown file of the repository, but in folders that are made."""
+    found = []
+    for folder, folders, files in os.walk(REPOSITORY):
+        folders[:] = [name for name in folders if name != "target" and not name.startswith(".")]
+        found += [Path(folder) / name for name in files if name.endswith(".md")]
+    return [read(path) for path in sorted(found)]
 
 
 def read(path: Path) -> Page:
