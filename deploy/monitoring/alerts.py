@@ -35,10 +35,15 @@ def read() -> list[Alert]:
 
 
 def page() -> str:
-    rows = [f"| [{alert.name}]({alert.name}.md) | {alert.severity} | {alert.description.strip(chr(34))} |" for alert in read()]
+    rows = [f"| [{alert.name}]({alert.name}.md) | {alert.severity} | {in_general(alert.description)} |" for alert in read()]
     return "\n".join([
         "# Runbooks", "",
         "A page for each alert of [deploy/monitoring/rules.yaml](../../deploy/monitoring/rules.yaml): what it means, what to look at, "
         "what to do. `critical` is a page, `warning` is not. The list is written by `deploy/monitoring/generate`.", "",
         "| alert | severity | what it says |", "|---|---|---|", *rows, "",
     ])
+
+
+def in_general(description: str) -> str:
+    """Without the figure that Prometheus puts in when it fires."""
+    return re.sub(r"\{\{.*?\}\}", "N", description.strip('"'))

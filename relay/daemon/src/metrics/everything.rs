@@ -47,7 +47,7 @@ fn everything() -> Sample {
         draining: true,
         api_away: Some(0),
         refused_revision: Some("NewerFormat"),
-        obstacles: vec!["NoNextHop"],
+        obstacles: vec!["NextHopDown"],
         ..Sample::default()
     }
 }
