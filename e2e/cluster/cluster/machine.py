@@ -4,6 +4,8 @@ Its /run and /var/lib are its own, so a node's containerd and kubelet, or a rout
 and nothing of them is seen or left outside. When its first process ends, the kernel ends all the others and takes the mounts away.
 """
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -47,7 +49,8 @@ class Machine:
         return self.namespace.node
 
     def boot(self) -> None:
-        self.folder.mkdir()
+        """Starts it: for the first time, or again after its death."""
+        self.folder.mkdir(exist_ok=True)
         outside = ["nsenter", f"--net=/run/netns/{self.namespace.name}"]
         inside = ["unshare", "--mount", "--pid", "--fork", "--mount-proc"]
         pairs = [word for pair in self.owns.items() for word in pair]
@@ -58,6 +61,13 @@ class Machine:
             )
         booted = eventually(lambda: process.poll() is not None or self.is_up(), 20)
         assert booted and process.poll() is None, f"{self.name} does not boot: {(self.folder / 'boot.log').read_text()}"
+
+    def kill(self) -> None:
+        """Its power is cut: no process of it lives on, what was in memory is gone, what is on its disk stays."""
+        first = self.first_process()
+        assert first is not None, f"{self.name} is not up"
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: not Path(f"/proc/{first}/ns/net").exists(), 20), f"{self.name} lives on"
 
     def is_up(self) -> bool:
         first = self.first_process()

@@ -46,6 +46,12 @@ class Node:
         cgroups.create(self.cgroup)
         self.start("containerd")
 
+    def boot_again(self) -> None:
+        """After its machine was killed: what a node does when its power is back."""
+        self.machine.boot()
+        for name in self.PROGRAMS:
+            self.start(name)
+
     def start(self, name: str) -> None:
         """Starts a program; of containerd, waits until it answers."""
         argv = {"containerd": self.containerd, "kubelet": self.kubelet, "kube-proxy": self.proxy}[name]()
