@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from cluster.fabric import SEGMENTS
-from lab.lab import eventually
-
 from . import manifests
 from .manifests import DOMAIN, FLEET, HALVES, small_rule
 from .meter import Counted, Meter
 from .relays import RelayPod
-from .scene import Scene, pause
+from .scene import Scene
+from .tables import markdown
 
 DETECTION = manifests.DETECTION  # milliseconds
 BEYOND = 100  # milliseconds that routers, kernel and this machine may take beyond BFD's detection
@@ -99,13 +98,12 @@ def scale_down(stage: Stage) -> Steps:
 @event("rolling image upgrade", planned=True)
 def upgrade(stage: Stage) -> Steps:
     scene = stage.scene
-    before = {relay.uid for relay in stage.settle()}
+    before = stage.settle()
     images = {name: scene.culvert.tag(name, f"upgrade{stage.number}") for name in ("relay", "speaker")}
     yield
     scene.api.patch(scene.path("BorderRelay", FLEET), {"spec": {"podTemplate": {
         "image": images["relay"], "speaker": {"image": images["speaker"]}}}})
-    replaced = eventually(lambda: pause(lambda: not before & {relay.uid for relay in scene.relays()}), 180)
-    assert replaced, scene.kubectl("get", "pods", "-o", "wide")
+    scene.wait_replaced(before)
     stage.settle()
     yield
 
@@ -288,17 +286,14 @@ def quiet(meter: Meter) -> Counted:
 
 def table(results: list[Result]) -> str:
     heads = ("event", "runs", "lost (worst)", "outage, median", "worst", "allowed", "")
-    rows = [heads]
+    rows = []
     for result in results:
         figures = result.figures()
         rows.append((
             figures["event"], str(figures["runs"]), f"{figures['lost_packets']}", f"{figures['median_outage_ms']} ms",
             f"{figures['worst_outage_ms']} ms", f"{figures['allowed_ms']} ms" if not result.event.planned else "none lost",
             "yes" if result.met else "**missed**"))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(heads))]
-    lines = ["| " + " | ".join(word.ljust(width) for word, width in zip(row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
+    return markdown(heads, rows)
 
 
 def write(results: list[Result], file: Path) -> None:

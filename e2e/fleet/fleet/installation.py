@@ -30,12 +30,17 @@ class Installation:
         if self.installed:
             return
         self.make_namespace()
-        self.helm("upgrade", "--install", "culvert-crds", str(RELEASES["culvert-crds"]), "--namespace", NAMESPACE)
+        self.upgrade()
+        self.installed = True
+
+    def upgrade(self, charts: Path | None = None) -> None:
+        """Installs the charts of a folder, or those of this repository, whatever is installed."""
+        crds, culvert = (str(charts / name if charts else chart) for name, chart in RELEASES.items())
+        self.helm("upgrade", "--install", "culvert-crds", crds, "--namespace", NAMESPACE)
         self.helm(
-            "upgrade", "--install", "culvert", str(RELEASES["culvert"]), "--namespace", NAMESPACE,
+            "upgrade", "--install", "culvert", culvert, "--namespace", NAMESPACE,
             "--set", "images.pullPolicy=Never", "--wait", "--timeout", "120s",
         )
-        self.installed = True
 
     def restart(self) -> None:
         """Operators of the image that the nodes have now."""

@@ -110,6 +110,13 @@ class Scene(cluster_scene.Scene):
         assert eventually(lambda: pause(ready), seconds), f"not {count} ready relays: {self.kubectl('get', 'pods', '-o', 'wide')}"
         return self.relays()
 
+    def wait_replaced(self, before: list[RelayPod], seconds: float = 180) -> list[RelayPod]:
+        """Waits until as many relays as these are ready, and none of these is left."""
+        gone = {relay.uid for relay in before}
+        replaced = eventually(lambda: pause(lambda: not gone & {relay.uid for relay in self.relays()}), seconds)
+        assert replaced, self.kubectl("get", "pods", "-o", "wide")
+        return self.wait_relays(len(before), seconds)
+
     def spread(self, relays: list[RelayPod]) -> None:
         """Has the routers send both families to these relays, whatever is announced."""
         self.fabric.spread(str(RULE.ipv4_prefix), [relay.addresses[SIDE4] for relay in relays])
