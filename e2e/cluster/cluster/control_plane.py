@@ -1,5 +1,6 @@
 """etcd, the API server and the two controllers of Kubernetes, in the namespace `control`."""
 
+import json
 from pathlib import Path
 
 from lab.namespaces import Namespace
@@ -8,6 +9,18 @@ from .fabric import API_ADDRESS, SERVICES
 from .programs import Programs
 
 ETCD = "http://127.0.0.1:2379"
+
+# What pods ask of the API server is noted, a line of JSON each, when it has been answered: for tests that count.
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ],
+}
 
 
 class ControlPlane:
@@ -20,6 +33,10 @@ class ControlPlane:
         self.folder = folder / "control"
         self.pki = folder / "pki"
         self.programs = Programs(namespace, self.folder, namespace.argv)
+
+    @property
+    def audit_log(self) -> Path:
+        return self.folder / "audit.log"
 
     def start(self, name: str) -> None:
         flags = {
@@ -44,6 +61,8 @@ class ControlPlane:
         ]
 
     def api_server(self) -> list[str]:
+        policy = self.folder / "audit.json"
+        policy.write_text(json.dumps(AUDIT))
         return [
             f"--etcd-servers={ETCD}",
             f"--bind-address={API_ADDRESS}",
@@ -60,6 +79,8 @@ class ControlPlane:
             f"--kubelet-client-key={self.pki}/admin.key",
             f"--kubelet-certificate-authority={self.pki}/ca.crt",
             "--kubelet-preferred-address-types=InternalIP",  # node names are in no DNS
+            f"--audit-policy-file={policy}",
+            f"--audit-log-path={self.audit_log}",
         ]
 
     def controller_manager(self) -> list[str]:
