@@ -35,7 +35,7 @@ pub struct Request {
     /// End after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// Keep this many bytes of each packet: 96 are the headers, more is what customers say to each other
+    /// Keep this many bytes of each packet: in 96 the headers have room, and a little of what customers say to each other
     #[arg(long, value_name = "BYTES", default_value_t = 96, value_parser = clap::value_parser!(u32).range(20..=65_535))]
     pub snap_length: u32,
 }

@@ -156,4 +156,5 @@ culvert-system/isp-a, queue 1`. How many there were, and how many were lost beca
 the file. Relays never wait for a capture; each has one at a time.
 
 It runs `kubectl exec POD -c relay -- /culvert-relay capture`: it needs the rights to get pods and create pods/exec, which the API \
-server can audit. Packets are what customers say to each other: without --snap-length only their headers are kept.";
+server can audit. Packets are what customers say to each other: without --snap-length 96 bytes are kept, which is room for the headers \
+of a tunnel packet, and a few dozen bytes more where there are fewer.";
