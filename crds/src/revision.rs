@@ -31,6 +31,7 @@ use crate::{
     MapDomain, MapDomainSpec,
     canonical::{self, Canonical},
     manifest::Manifest,
+    map_domain::Advertise,
 };
 
 pub use error::Error;
@@ -119,6 +120,12 @@ pub fn format_version<'c>(mut configs: impl Iterator<Item = &'c DomainConfig>) -
 }
 
 impl Domain {
+    /// A domain, and what its spec says to speakers.
+    #[must_use]
+    pub fn new(config: DomainConfig, advertise: &Advertise) -> Self {
+        Self { config, communities: advertise.communities.clone(), local_preference: advertise.local_preference() }
+    }
+
     /// What it says, with every default and derived number written out, and without the fleets that serve it.
     #[must_use]
     pub fn spec(&self) -> MapDomainSpec {
@@ -134,9 +141,7 @@ impl TryFrom<&MapDomain> for Domain {
     type Error = Vec<Problem>;
 
     fn try_from(object: &MapDomain) -> Result<Self, Vec<Problem>> {
-        let advertise = &object.spec.advertise;
-        let local_preference = advertise.local_preference.and_then(|number| number.try_into().ok());
-        Ok(Self { config: object.try_into()?, communities: advertise.communities.clone(), local_preference })
+        Ok(Self::new(object.try_into()?, &object.spec.advertise))
     }
 }
 

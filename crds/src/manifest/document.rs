@@ -252,8 +252,8 @@ fn manifest(config: mape::DomainConfig, spec: MapDomainSpec, source: Source) -> 
     Manifest {
         config,
         relay_refs: spec.relay_refs.into_iter().map(|fleet| fleet.name).collect(),
+        local_preference: spec.advertise.local_preference(),
         communities: spec.advertise.communities,
-        local_preference: spec.advertise.local_preference.and_then(|number| number.try_into().ok()),
         source,
     }
 }

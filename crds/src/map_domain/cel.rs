@@ -34,26 +34,24 @@ pub(super) const VERSION: [Rule; 1] = [Rule {
     message: "version cannot be changed, as CEs compute their addresses by it: make a MapDomain of another name",
 }];
 
+/// What an IPv4 prefix has to be, one of a rule's or an aggregate. What is no IPv4 prefix fails by the first alone.
+mod ipv4 {
+    pub(super) const IS_IPV4: &str = "isCIDR(self) && cidr(self).ip().family() == 4";
+    pub(super) const NO_HOST_BITS: &str =
+        "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self) == cidr(self).masked()";
+    pub(super) const NOT_TOO_SHORT: &str =
+        "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self).prefixLength() >= 8";
+    pub(super) const UNICAST: &str = "!isCIDR(self) || cidr(self).ip().family() != 4
+        || ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].all(martian, !cidr(martian).containsCIDR(cidr(self)))";
+}
+
 pub(super) const IPV4_PREFIX: [Rule; 4] = [
+    Rule { field: "", rule: ipv4::IS_IPV4, message: "ipv4Prefix must be an IPv4 prefix such as 192.0.2.0/24" },
+    Rule { field: "", rule: ipv4::NO_HOST_BITS, message: "ipv4Prefix has host bits: write zeros behind its length" },
+    Rule { field: "", rule: ipv4::NOT_TOO_SHORT, message: "ipv4Prefix must be /8 to /32" },
     Rule {
         field: "",
-        rule: "isCIDR(self) && cidr(self).ip().family() == 4",
-        message: "ipv4Prefix must be an IPv4 prefix such as 192.0.2.0/24",
-    },
-    Rule {
-        field: "",
-        rule: "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self) == cidr(self).masked()",
-        message: "ipv4Prefix has host bits: write zeros behind its length",
-    },
-    Rule {
-        field: "",
-        rule: "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self).prefixLength() >= 8",
-        message: "ipv4Prefix must be /8 to /32",
-    },
-    Rule {
-        field: "",
-        rule: "!isCIDR(self) || cidr(self).ip().family() != 4
-            || ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].all(martian, !cidr(martian).containsCIDR(cidr(self)))",
+        rule: ipv4::UNICAST,
         message: "ipv4Prefix must be unicast space: 0/8, 127/8, 224/4 and 240/4 are nobody's",
     },
 ];
@@ -72,25 +70,16 @@ pub(super) const IPV4_AGGREGATES: [Rule; 1] = [Rule {
 }];
 
 pub(super) const IPV4_AGGREGATE: [Rule; 4] = [
+    Rule { field: "", rule: ipv4::IS_IPV4, message: "ipv4Aggregates must be IPv4 prefixes such as 192.0.2.0/24" },
     Rule {
         field: "",
-        rule: "isCIDR(self) && cidr(self).ip().family() == 4",
-        message: "ipv4Aggregates must be IPv4 prefixes such as 192.0.2.0/24",
-    },
-    Rule {
-        field: "",
-        rule: "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self) == cidr(self).masked()",
+        rule: ipv4::NO_HOST_BITS,
         message: "a prefix in ipv4Aggregates has host bits: write zeros behind its length",
     },
+    Rule { field: "", rule: ipv4::NOT_TOO_SHORT, message: "a prefix in ipv4Aggregates must be /8 to /32" },
     Rule {
         field: "",
-        rule: "!isCIDR(self) || cidr(self).ip().family() != 4 || cidr(self).prefixLength() >= 8",
-        message: "a prefix in ipv4Aggregates must be /8 to /32",
-    },
-    Rule {
-        field: "",
-        rule: "!isCIDR(self) || cidr(self).ip().family() != 4
-            || ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].all(martian, !cidr(martian).containsCIDR(cidr(self)))",
+        rule: ipv4::UNICAST,
         message: "a prefix in ipv4Aggregates must be unicast space: 0/8, 127/8, 224/4 and 240/4 are nobody's",
     },
 ];

@@ -234,6 +234,14 @@ pub struct Advertise {
     pub local_preference: Option<i64>,
 }
 
+impl Advertise {
+    /// The local preference, if there is one and it has 32 bits (RFC 4271 s.5.1.5); conversion refuses others.
+    #[must_use]
+    pub fn local_preference(&self) -> Option<u32> {
+        self.local_preference.and_then(|number| number.try_into().ok())
+    }
+}
+
 impl Default for Advertise {
     fn default() -> Self {
         Self {

@@ -64,13 +64,12 @@ fn unpack(packed: &[u8], promised: u64) -> Result<Vec<Domain>, Error> {
 fn domain(text: &[u8], line: usize) -> Result<Domain, Error> {
     let Canonical { namespace, name, created, mut spec } =
         serde_json::from_slice(text).map_err(|error| Error::BadLine { line, why: error.to_string() })?;
-    let communities = spec.advertise.communities.clone();
-    let local_preference = spec.advertise.local_preference.and_then(|number| number.try_into().ok());
+    let advertise = spec.advertise.clone();
     spec.relay_refs = default_relay_refs();
     let metadata = ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() };
     let (config, problems) = convert::read(&MapDomain { metadata, spec, status: None });
     if !problems.is_empty() {
         return Err(Error::BadDomain { name: config.name, problems });
     }
-    Ok(Domain { config: mape::DomainConfig { created, ..config }, communities, local_preference })
+    Ok(Domain::new(mape::DomainConfig { created, ..config }, &advertise))
 }

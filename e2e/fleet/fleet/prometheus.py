@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from cluster.programs import Programs
 from lab.lab import REPOSITORY, eventually
+from lab.relay import fetch
 
 from .api import Api, Refused, connect
 
@@ -102,12 +103,7 @@ class Prometheus:
     def ask(self, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection(ADDRESS, PORT)
         connection.sock = connect(self.api.namespace, ADDRESS, PORT, 30)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        return fetch(connection, path)
 
 
 def targets(pod: dict) -> list[dict]:

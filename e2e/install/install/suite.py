@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ContextManager
 
 from cluster.cli import check_machine
 from lab.lab import REPOSITORY
@@ -21,12 +22,6 @@ class Stage:
     def __init__(self, server: ApiServer, folder: Path):
         self.server = server
         self.folder = folder
-
-    def __enter__(self) -> "Stage":
-        return self
-
-    def __exit__(self, *error) -> None:
-        pass
 
 
 class InstallSuite:
@@ -57,8 +52,8 @@ class InstallSuite:
                 for log in (folder / "server" / "control").glob("*.log"):
                     shutil.copy(log, test)
 
-    def stage(self, folder: Path) -> Stage:
-        return Stage(self.server, folder)
+    def stage(self, folder: Path) -> ContextManager[Stage]:
+        return contextlib.nullcontext(Stage(self.server, folder))
 
     def check_afterwards(self, _stage: Stage) -> None:
         """What a test made is the API server's, which ends with the run."""

@@ -138,8 +138,7 @@ fn domains(fleet: &FleetConfig, found: &Found) -> Judged {
     refused.extend(lost.into_iter().map(|(name, problems)| (name, lost_to(problems))));
     let domain = |config: DomainConfig| {
         let advertise = &written[&config.name].spec.advertise;
-        let local_preference = advertise.local_preference.and_then(|number| number.try_into().ok());
-        revision::Domain { communities: advertise.communities.clone(), local_preference, config }
+        revision::Domain::new(config, advertise)
     };
     (kept.into_iter().map(domain).collect(), refused)
 }

@@ -41,17 +41,16 @@ pub(crate) fn run(args: &DiffArgs, out: &mut dyn Write) -> Result<Answer, Failur
 fn compare(args: &DiffArgs, out: &mut dyn Write) -> Result<Answer, Failure> {
     let fleet = LiveFleet::find(&args.fleet)?;
     let revision = fleet.revision()?;
-    let held = by_name(&revision);
+    let (held, hash) = (by_name(&revision), revision.hash());
     let (changes, relays) = if args.files.is_empty() {
         let objects = fleet.domains()?;
         let mut changes = changes(&held, specs(&objects));
         changes.extend(removed(&held, objects.iter().filter_map(|object| object.metadata.name.as_deref())));
-        (changes, fleet.ask()?.iter().map(|answer| Relay::new(answer, &revision, &fleet)).collect())
+        (changes, fleet.ask()?.iter().map(|answer| Relay::new(answer, &revision, &hash, &fleet)).collect())
     } else {
         (changes(&held, in_files(&fleet, &load(args)?)?), Vec::new())
     };
-    let difference =
-        Difference { fleet: fleet.name, revision: revision.sequence, hash: revision.hash(), changes, relays };
+    let difference = Difference { fleet: fleet.name, revision: revision.sequence, hash, changes, relays };
     let printed = match args.output {
         Output::Text => difference.print(out),
         Output::Json => text::json(out, &difference),

@@ -16,10 +16,9 @@ pub(super) fn until_whole(
 ) -> Result<Result<Revision, Error>, Failure> {
     for _ in 1..TIMES {
         match read()? {
-            Err(error @ Error::Incomplete { .. }) => drop(error),
+            Err(Error::Incomplete { .. }) => sleep(PAUSE),
             other => return Ok(other),
         }
-        sleep(PAUSE);
     }
     read()
 }

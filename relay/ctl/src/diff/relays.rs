@@ -34,7 +34,8 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(answer: &Answer, wanted: &Revision, fleet: &LiveFleet) -> Self {
+    /// `wanted` is the fleet's revision, whose hash is made once for all of its relays.
+    pub(super) fn new(answer: &Answer, wanted: &Revision, wanted_hash: &str, fleet: &LiveFleet) -> Self {
         let pod = answer.pod.clone();
         let state = match &answer.state {
             Ok(state) => state,
@@ -44,7 +45,7 @@ impl Relay {
             }
         };
         let hash = state.revision.as_ref().map(|held| held.hash.clone());
-        let same = hash.as_ref() == Some(&wanted.hash());
+        let same = hash.as_deref() == Some(wanted_hash);
         let held = hash.as_ref().filter(|_| !same).and_then(|hash| fleet.held(&pod, hash));
         let changes = match held {
             _ if same => Vec::new(),
