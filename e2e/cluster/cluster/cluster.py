@@ -121,9 +121,10 @@ class Cluster:
         self.wait_service_account("default")
 
     def wait_service_account(self, namespace: str) -> None:
-        """Waits for what every pod of a namespace needs, and a controller makes."""
+        """Waits for what every pod of a namespace needs, and a controller makes: it may wait half a minute before it tries an API
+        server again that was away."""
         account = ("get", "serviceaccount", "default", "--namespace", namespace)
-        assert eventually(lambda: self.try_kubectl(*account).returncode == 0, 30), self.try_kubectl(*account).stderr
+        assert eventually(lambda: self.try_kubectl(*account).returncode == 0, 90), self.try_kubectl(*account).stderr
 
     def down(self) -> None:
         """Removes everything that has the cluster's name."""

@@ -1,6 +1,8 @@
 """Culvert on a cluster: images given to the nodes, charts installed by Helm as anybody would."""
 
 import os
+import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -41,6 +43,19 @@ class Installation:
             "upgrade", "--install", "culvert", culvert, "--namespace", NAMESPACE,
             "--set", "images.pullPolicy=Never", "--wait", "--timeout", "120s",
         )
+
+    def release(self, version: str, folder: Path) -> Path:
+        """What this repository would be as a release of another version: charts, in a new folder, and images in all nodes."""
+        for name, chart in RELEASES.items():
+            made = shutil.copytree(chart, folder / name) / "Chart.yaml"
+            made.write_text(re.sub(r"(?m)^(version|appVersion): .*", rf"\1: {version}", made.read_text()))
+        for image in IMAGES:
+            self.tag(image, version)
+        return folder
+
+    def roll_back(self) -> None:
+        """The release before; types stay as they are."""
+        self.helm("rollback", "culvert", "--namespace", NAMESPACE, "--wait", "--timeout", "120s")
 
     def restart(self) -> None:
         """Operators of the image that the nodes have now."""

@@ -1,7 +1,9 @@
 """What happens to clusters, under counted traffic: what each may cost is in docs/reliability.md beforehand."""
 
+import contextlib
 import signal
 import time
+from typing import Iterator
 
 from cluster.fabric import SEGMENTS
 from fleet import clock, disk, manifests
@@ -15,9 +17,11 @@ from fleet.scene import Scene, pause
 from lab.lab import eventually
 
 WITHOUT_ETCD = 20
+WITHOUT_API = 180
 REVISION = f"{FLEET}-revision"
 STATE = "/var/lib/culvert"
 OTHER = "second"  # a fleet
+NEXT = "99.0.0"  # a release
 
 
 def start(scene: Scene) -> list[RelayPod]:
@@ -45,6 +49,55 @@ def test_etcd_restarted(scene: Scene):
         assert eventually(lambda: pause(scene.cluster.api_answers), 60), "the API server does not find etcd again"
         change_arrives(scene, relays, 2)
     assert containers(scene) == containers(scene, relays), "a relay was restarted"
+
+
+def test_api_server_away(scene: Scene):
+    """the API server is away for three minutes: relays forward, operators end and wait; when it is back, changes arrive"""
+    relays = start(scene)
+    with traffic(scene) as trial, trial.fault(f"API server away for {WITHOUT_API} s"):
+        with without_api_server(scene):
+            time.sleep(WITHOUT_API)
+        scene.culvert.wait_operators(2)
+        change_arrives(scene, relays, 16)
+    assert containers(scene) == containers(scene, relays), "a relay was restarted"
+
+
+def test_cold_start(scene: Scene):
+    """the API server is away when a relay is killed, then all of another pod: each starts again by what it kept, and announces"""
+    relays = start(scene)
+    one, other = relays
+    with traffic(scene) as trial:
+        with without_api_server(scene):
+            with trial.fault("a relay killed while the API server is away"):
+                starts_again(scene, relays, one, [one.process()])
+            with trial.fault("relay, speaker and BIRD of a pod killed while it is away"):
+                starts_again(scene, relays, other, programs_of(other.uid))
+        with trial.nothing("the API server is back"):
+            scene.culvert.wait_operators(2)
+            change_arrives(scene, relays, 17)
+    assert {relay.uid for relay in scene.relays()} == {relay.uid for relay in relays}, "the pods are others"
+
+
+@contextlib.contextmanager
+def without_api_server(scene: Scene) -> Iterator[None]:
+    scene.cluster.control.stop("kube-apiserver", signal.SIGKILL)
+    try:
+        assert not scene.cluster.api_answers(), "the API server answers though it was killed, so this shows nothing"
+        yield
+    finally:
+        scene.cluster.start_api_server()
+
+
+def starts_again(scene: Scene, relays: list[RelayPod], killed: RelayPod, programs: list[int]) -> None:
+    """Kills these programs of a relay's pod; returns when it forwards and announces again, by what it had kept."""
+    since = killed.state()["started"]
+    kill(programs)
+    started = eventually(lambda: pause(lambda: killed.is_ready() and killed.state()["started"] != since), 90)
+    assert started, f"{killed.name} does not start again"
+    source = killed.state()["revision"]["source"]
+    assert source != "Api", f"the API server is away, and yet {killed.name} has its revision of it"
+    scene.expect_announced(relays)
+    scene.say(f"{killed.name} started again by {source}")
 
 
 # Operators
@@ -98,9 +151,11 @@ def test_node_programs(scene: Scene):
 
 
 def test_node_lost(scene: Scene):
-    """a node's power is cut: changes arrive at the relay that is left; when the node is back, so is its relay"""
+    """the power of the leading operator's node is cut: changes arrive at the relay that is left; when the node is back, so is
+    its relay"""
     relays = start(scene)
-    lost, left = relays
+    node = leading(scene)["spec"]["nodeName"]
+    lost, left = sorted(relays, key=lambda relay: relay.node != node)
     node = next(one for one in scene.cluster.nodes.values() if one.name == lost.node)
     with traffic(scene) as trial:
         with trial.fault("a node lost"):
@@ -114,8 +169,18 @@ def test_node_lost(scene: Scene):
         with trial.nothing("the node is back"):
             links(scene, node.name, "up")
             node.boot_again()
-            scene.expect_announced(scene.wait_relays(2, 120))
+            wait_started_again(scene, lost)
+            scene.expect_announced(scene.wait_relays(2))
             scene.expect("BorderRelay", FLEET, Ready=True, Programmed=True, Advertised=True)
+
+
+def wait_started_again(scene: Scene, lost: RelayPod) -> None:
+    """Until then the API server has the pod as it was: ready, at the addresses it had."""
+
+    def started() -> bool:
+        return any(relay.ready and relay.uid == lost.uid and relay.containers != lost.containers for relay in scene.relays())
+
+    assert eventually(lambda: pause(started), 120), scene.kubectl("get", "pods", "-o", "wide")
 
 
 def links(scene: Scene, node: str, how: str) -> None:
@@ -170,14 +235,32 @@ def programs_of(pod: str) -> list[int]:
 def test_truncated(scene: Scene):
     """the ConfigMap is cut off by hand: relays go on by what they have, and the operator writes it again"""
     relays = start(scene)
-    path = f"/api/v1/namespaces/{scene.name}/configmaps/{REVISION}"
-    whole = scene.api.get(path)["binaryData"]
+    whole = revision(scene)
     with traffic(scene) as trial, trial.fault("ConfigMap truncated"):
         for _ in range(3):
-            scene.api.patch(path, {"binaryData": {name: text[: len(text) // 8 * 4] for name, text in whole.items()}})
-            mended = eventually(lambda: pause(lambda: scene.api.get(path)["binaryData"] == whole), 30)
-            assert mended, "the operator does not mend it"
+            truncate(scene, whole)
+            assert eventually(lambda: pause(lambda: revision(scene) == whole), 30), "the operator does not mend it"
         change_arrives(scene, relays, 13)
+    assert not any(relay.state()["revisionError"] for relay in relays)
+
+
+def test_truncated_for_long(scene: Scene):
+    """the same while no operator is there to mend it, and a relay is killed meanwhile: it starts by what it had kept"""
+    relays = start(scene)
+    without_operators(scene)
+    with traffic(scene) as trial:
+        try:
+            with trial.nothing("ConfigMap truncated, nobody mends it"):
+                truncate(scene, revision(scene))
+                expect_refusal(scene, relays, {"Incomplete"})
+            with trial.fault("a relay killed meanwhile"):
+                starts_again(scene, relays, relays[0], [relays[0].process()])
+                expect_refusal(scene, relays, {"Incomplete"})
+        finally:
+            scene.culvert.scale(2)
+        with trial.nothing("operators are back"):
+            scene.culvert.wait_operators(2)
+            change_arrives(scene, relays, 18)
     assert not any(relay.state()["revisionError"] for relay in relays)
 
 
@@ -197,6 +280,17 @@ def test_newer_format(scene: Scene):
     assert not any(relay.state()["revisionError"] for relay in relays)
 
 
+def revision(scene: Scene) -> dict[str, str]:
+    """The chunks of the fleet's revision, in base64."""
+    return scene.get("configmap", REVISION)["binaryData"]
+
+
+def truncate(scene: Scene, whole: dict[str, str]) -> None:
+    """Has half of each chunk only."""
+    halves = {name: text[: len(text) // 8 * 4] for name, text in whole.items()}
+    scene.api.patch(f"/api/v1/namespaces/{scene.name}/configmaps/{REVISION}", {"binaryData": halves})
+
+
 def without_operators(scene: Scene) -> None:
     scene.culvert.scale(0)
     scene.culvert.wait_operators(0)
@@ -210,6 +304,40 @@ def expect_refusal(scene: Scene, relays: list[RelayPod], reasons: set[str]) -> N
 
         assert eventually(lambda refused=refused: pause(refused), 30), f"{relay.name}: {relay.state()['revisionError']}"
     scene.say(f"relays refuse it: {relays[0].state()['revisionError']['message']}")
+
+
+# Releases
+
+
+def test_upgraded_and_back(scene: Scene):
+    """charts of another version with images of that version are installed, as docs/upgrade.md says, then rolled back"""
+    before = start(scene)
+    culvert = scene.culvert
+    charts = culvert.release(NEXT, scene.folder / "charts")
+    with traffic(scene) as trial:
+        with trial.fault("upgraded"):
+            culvert.upgrade(charts)
+            upgraded = replaced(scene, before, 19)
+            assert versions(scene) == {NEXT}, f"pods have images of {versions(scene)}"
+        with trial.fault("rolled back"):
+            culvert.roll_back()
+            replaced(scene, upgraded, 20)
+    assert NEXT not in versions(scene), f"pods have images of {versions(scene)}"
+
+
+def replaced(scene: Scene, before: list[RelayPod], number: int) -> list[RelayPod]:
+    """Other relays, to which a change arrives."""
+    relays = scene.wait_replaced(before)
+    scene.expect_announced(relays)
+    change_arrives(scene, relays, number)
+    return relays
+
+
+def versions(scene: Scene) -> set[str]:
+    """The tags of all images that Culvert's pods have."""
+    pods = [*scene.culvert.operators(), *scene.relay_objects()]
+    containers = [one for pod in pods for one in (*pod["spec"].get("initContainers", []), *pod["spec"]["containers"])]
+    return {one["image"].rpartition(":")[2] for one in containers}
 
 
 # Moves
