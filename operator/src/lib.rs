@@ -6,7 +6,7 @@
 //! | [`control`] | who looks at what, when, and how often again |
 //! | [`fleet`] | what becomes of a `BorderRelay`: `gather -> validate -> build -> apply -> report` |
 //! | [`domain`] | what is said about a `MapDomain` |
-//! | [`world`], [`watch`], [`triggers`] | what is in the cluster, and what a change in it concerns |
+//! | [`world`], [`networks`], [`watch`], [`triggers`] | what is in the cluster, and what a change in it concerns |
 //! | [`poll`], [`answer`], [`relay`], [`speaker`] | what relays and the speakers beside them say |
 //! | [`condition`], [`events`], [`status`] | what people read |
 //! | [`metrics`], [`propagation`], [`telemetry`], [`admin`] | what is counted, timed, logged and traced |
@@ -28,6 +28,7 @@ pub mod fleet;
 pub mod keyed;
 pub mod metrics;
 pub mod names;
+pub mod networks;
 pub mod poll;
 pub mod propagation;
 pub mod rbac;

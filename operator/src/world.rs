@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use crate::{
     error::Error,
     names,
+    networks::Networks,
     triggers::Triggers,
     watch::{Change, Health, follow},
 };
@@ -33,8 +34,11 @@ use crate::{
 /// What the standard for networks of pods calls its kind.
 pub(crate) fn network_kind() -> ApiResource {
     let kind = GroupVersionKind::gvk("k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition");
-    ApiResource::from_gvk_with_plural(&kind, "network-attachment-definitions")
+    ApiResource::from_gvk_with_plural(&kind, NETWORKS)
 }
+
+/// The same in many.
+pub(crate) const NETWORKS: &str = "network-attachment-definitions";
 
 /// A store of objects of which only the metadata is kept.
 pub type Metadata<K> = Store<PartialObjectMeta<K>>;
@@ -55,6 +59,7 @@ pub struct World {
     pub role_bindings: Metadata<RoleBinding>,
     pub disruptions: Metadata<PodDisruptionBudget>,
     pub network_policies: Metadata<NetworkPolicy>,
+    pub networks: Networks,
     /// What cannot be watched, and why.
     pub health: Health,
 }
@@ -77,9 +82,10 @@ pub fn start(client: &Client, namespace: Option<&str>, triggers: &Triggers, task
         role_bindings: start.metadata("rolebindings"),
         disruptions: start.metadata("poddisruptionbudgets"),
         network_policies: start.metadata("networkpolicies"),
+        networks: Networks::default(),
         health,
     };
-    start.networks();
+    start.networks(world.networks.clone());
     triggers.learn(world.clone());
     world
 }
@@ -219,7 +225,7 @@ impl Start<'_> {
     }
 
     /// Networks are read when they are needed, as they may lie in any namespace; a change says when to read them again.
-    fn networks(&mut self) {
+    fn networks(&mut self, known: Networks) {
         let kind = network_kind();
         let api: Api<PartialObjectMeta<DynamicObject>> = match self.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
@@ -227,7 +233,8 @@ impl Start<'_> {
         };
         let (health, triggers) = (self.health.clone(), self.triggers.clone());
         let events = watcher(api, watcher::Config::default());
-        self.tasks.spawn(crate::watch::listen("network-attachment-definitions", events, health, move || {
+        self.tasks.spawn(crate::watch::listen(NETWORKS, events, health, move || {
+            known.changed();
             triggers.all_fleets();
         }));
     }

@@ -28,6 +28,7 @@ mod cluster;
 use cluster::Cluster;
 
 const CULVERT: &str = "culvert.dev";
+const NETWORKS: &str = "network-attachment-definitions";
 
 /// An operator that looks after a cluster.
 struct Operator {
@@ -73,12 +74,15 @@ fn domain(name: &str, ipv4: &str, mape: &str, created: &str) -> Value {
 }
 
 fn networks(cluster: &Cluster) {
-    for (name, subnet) in [("v4", "198.51.100.0/24"), ("v6", "2001:db8:100::/64")] {
-        let config = json!({"type": "macvlan", "ipam": {"type": "host-local", "subnet": subnet}}).to_string();
-        let object = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
-            "metadata": {"name": name, "namespace": "isp"}, "spec": {"config": config}});
-        cluster.put("k8s.cni.cncf.io", "network-attachment-definitions", object);
-    }
+    put_network(cluster, "v4", "198.51.100.0/24");
+    put_network(cluster, "v6", "2001:db8:100::/64");
+}
+
+fn put_network(cluster: &Cluster, name: &str, subnet: &str) {
+    let config = json!({"type": "macvlan", "ipam": {"type": "host-local", "subnet": subnet}}).to_string();
+    let object = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": name, "namespace": "isp"}, "spec": {"config": config}});
+    cluster.put("k8s.cni.cncf.io", NETWORKS, object);
 }
 
 fn apply(cluster: &Cluster, object: Value) {
@@ -181,6 +185,29 @@ async fn a_cluster_at_rest_is_left_in_peace() {
         let settled = settles(&cluster).await;
         sleep(Duration::from_secs(3)).await;
         assert_eq!(cluster.requests().len(), settled, "{:?}", &cluster.requests()[settled..]);
+    })
+    .await;
+}
+
+/// A network is read once by each fleet at most, however much changes; and anew when it has changed itself.
+#[tokio::test]
+async fn a_network_is_read_when_it_has_changed() {
+    in_a_cluster(|cluster| async move {
+        let _operator = Operator::start(&cluster);
+        apply(&cluster, fleet());
+        becomes(&cluster, "a revision", || sequence(&cluster) == 1).await;
+        settles(&cluster).await;
+        let read = || {
+            let is_network = |asked: &&cluster::Asked| asked.resource == NETWORKS && !asked.name.is_empty();
+            cluster.requests().iter().filter(is_network).count()
+        };
+        let before = read();
+        apply(&cluster, domain("a", "192.0.2.0/24", "2001:db8:ce::/48", "2026-01-01T00:00:00Z"));
+        becomes(&cluster, "a revision with the domain", || sequence(&cluster) == 2).await;
+        settles(&cluster).await;
+        assert_eq!(read(), before, "a domain is no reason to read networks");
+        put_network(&cluster, "v4", "198.51.100.0/25");
+        becomes(&cluster, "both read again", || read() == before + 2).await;
     })
     .await;
 }

@@ -1,4 +1,5 @@
-//! What there is. Almost everything is known from watches; networks are read, and once, after a start, the revision.
+//! What there is. Almost everything is known from watches; networks are read when they have changed, and once, after a start, the
+//! revision.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +18,9 @@ use crate::{
     condition::Cause,
     context::Context,
     error::{Error, code, said},
-    names,
+    names, networks,
     watch::Health,
-    world::network_kind,
+    world::{NETWORKS, network_kind},
 };
 
 /// The label with a namespace's Pod Security level.
@@ -145,20 +146,40 @@ fn objects(index: &Index, files: &Files) -> Vec<Object> {
     objects
 }
 
-async fn networks(context: &Context, relay: &BorderRelay) -> BTreeMap<(String, String), Network> {
+async fn networks(context: &Context, relay: &BorderRelay) -> BTreeMap<networks::Key, Network> {
     let own = relay.namespace().unwrap_or_default();
     let mut networks = BTreeMap::new();
     for interface in &relay.spec.dataplane.interfaces {
         let (namespace, name) = interface.network.split_once('/').unwrap_or((&own, &interface.network));
         let key = (namespace.to_owned(), name.to_owned());
-        if let std::collections::btree_map::Entry::Vacant(entry) = networks.entry(key) {
-            entry.insert(network(context, namespace, name).await);
+        if !networks.contains_key(&key) {
+            let network = network(context, &key).await;
+            networks.insert(key, network);
         }
     }
     networks
 }
 
-async fn network(context: &Context, namespace: &str, name: &str) -> Network {
+/// A network as it was read last, if its change would have been heard of.
+async fn network(context: &Context, key: &networks::Key) -> Network {
+    let (world, (namespace, name)) = (&context.world, key);
+    let watched = context.namespace.as_ref().is_none_or(|only| only == namespace);
+    if !watched || world.health.why_not(NETWORKS).is_some() {
+        return read_network(context, namespace, name).await;
+    }
+    if let Some(network) = world.networks.get(key) {
+        return network;
+    }
+    let as_of = world.networks.now();
+    let network = read_network(context, namespace, name).await;
+    // It may be readable the next time, whatever changes.
+    if !matches!(network, Network::Unreadable(_)) {
+        world.networks.put(key.clone(), network.clone(), as_of);
+    }
+    network
+}
+
+async fn read_network(context: &Context, namespace: &str, name: &str) -> Network {
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), namespace, &network_kind());
     match api.get(name).await {
         Ok(definition) => Network::from(&definition),
