@@ -3,7 +3,7 @@ SHELL := /bin/bash
 FUZZ_SECONDS ?= 60
 CARGO ?= cargo
 # All but those that need a quiet machine or many minutes, which `make e2e` runs too: failover under 5,000 packets/s, and faults.
-FLEET_TESTS := bgp conditions control_plane counting domains editing installation isolation monitoring operating scale
+FLEET_TESTS := bgp conditions control_plane counting docs domains editing installation isolation monitoring operating scale
 # The fuzz targets are a workspace of their own.
 FUZZ := --manifest-path relay/fuzz/Cargo.toml
 
@@ -98,6 +98,11 @@ failover: build meter images ## What a fleet with BGP loses when it is scaled, u
 scale: build meter images ## 300 domains of 10 rules in 20 fleets: time to programmed, requests, the operator's memory, a table (root; Go)
 	@scripts/install-tools cluster
 	e2e/fleet/scale
+
+.PHONY: soak
+soak: build meter images ## A fleet under traffic and random events for MINUTES (10), by SEED: what is lost without a reason, what grows (root; Go)
+	@scripts/install-tools cluster
+	e2e/fleet/soak
 
 .PHONY: bgp-scale
 bgp-scale: ## How long a router takes to follow 32 relays with 1,000 prefixes: a table (root)

@@ -254,6 +254,12 @@ class Fabric:
             else:
                 machine.namespace.try_run("ip", "route", "del", prefix, "proto", "static")
 
+    def pauses(self) -> int:
+        """How often a router has lost Internet or core, by BFD. Nothing but a bridge is between them: if it was not cut, this machine
+        has stood still for longer than BFD waits."""
+        ends = (str(INTERNET[0]), str(CORE))
+        return sum(times for router in self.routers for peer, times in router.lost().items() if peer in ends)
+
     def router_ports(self, machine: Router) -> list[str]:
         """The switch's ports with a router's cables."""
         return [f"{machine.name}-{side.name}" for side in (*SEGMENTS, INTERNET_SIDE, CORE_SIDE)]

@@ -105,6 +105,11 @@ class Router(Machine):
         sessions = json.loads(self.run("vtysh", "-c", "show bfd peers json"))
         return {one["peer"] for one in sessions if one["status"] == "up"}
 
+    def lost(self) -> dict[str, int]:
+        """How often BFD has lost each of those whom it sees, or saw a moment ago."""
+        counters = json.loads(self.run("vtysh", "-c", "show bfd peers counters json"))
+        return {one["peer"]: one["session-down"] for one in counters}
+
 
 def next_hops(space: Namespace, prefix: str) -> list[str]:
     """The gateways of a namespace's route to exactly this prefix, or to `default`; none if it has no such route."""

@@ -1,7 +1,6 @@
 """What Prometheus and Grafana show of a real fleet, under traffic and faults."""
 
 import contextlib
-import http.client
 import json
 import re
 import subprocess
@@ -13,18 +12,16 @@ from cluster.fabric import INTERNET, IPV4
 from cluster.router import ROUTER_AS
 from fleet import dashboards, manifests
 from fleet.dashboards import Answer
-from fleet.api import connect
 from fleet.installation import target
 from fleet.manifests import DOMAIN, FLEET, HALVES, small_rule
+from fleet.pages import PORTS, page
 from fleet.prometheus import MONITORING, Labels, Prometheus
-from fleet.relays import ADMIN_PORT, SPEAKER_PORT
 from fleet.scene import Scene
 from lab import packets
-from lab.relay import LABEL, SERIES, fetch
+from lab.relay import LABEL, SERIES
 from lab.topology import BR
 from lab.wire import send_ipv4, send_ipv6
 
-OPERATOR_PORT = 8080  # `metrics.port` of the chart
 RATE = 400  # datagrams a second each way: to be seen, not to be a load
 CALM = 20  # seconds before anything happens
 SHOWN = 8  # seconds for which something lasts, so that every scrape and rate has seen it
@@ -210,12 +207,11 @@ def echo_request(source) -> bytes:
 
 def check_pages(scene: Scene) -> None:
     """What programs say in earnest, promtool takes, and the files in deploy/monitoring/metrics have all of it."""
-    ports = {"relay": ADMIN_PORT, "speaker": SPEAKER_PORT, "operator": OPERATOR_PORT}
-    for program, port in ports.items():
+    for program in PORTS:
         known = names((MONITORING / "metrics" / f"{program}.prom").read_text())
         pods = scene.culvert.operators() if program == "operator" else scene.relay_objects()
         for pod in pods:
-            text = page(scene, pod["status"]["podIP"], port)
+            text = page(scene.fabric.control, pod["status"]["podIP"], program)
             done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
             assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
             found = names(text)
@@ -226,14 +222,6 @@ def names(text: str) -> set[tuple[str, str]]:
     """Each series' name with its labels."""
     lines = (SERIES.fullmatch(line) for line in text.splitlines())
     return {(match[1], label) for match in lines if match for label in ("", *(label for label, _ in LABEL.findall(match[2] or "")))}
-
-
-def page(scene: Scene, address: str, port: int) -> str:
-    connection = http.client.HTTPConnection(address, port)
-    connection.sock = connect(scene.fabric.control, address, port)
-    status, text = fetch(connection, "/metrics")
-    assert status == 200, f"{address}:{port}: {status}: {text}"
-    return text
 
 
 def alerts() -> dict[str, str]:

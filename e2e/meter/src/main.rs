@@ -1,8 +1,8 @@
 //! Counted traffic between network namespaces, at thousands of packets a second in both directions at once.
 //!
 //! `culvert-meter CONFIG.json` opens the flows, prints `{"ready":true}` and lets traffic flow until its standard input ends.
-//! The line `window NAME` there begins a window, `end` ends it: when what was sent in it has had time to come, a line of
-//! JSON says what did not.
+//! The line `window NAME` there begins a window, `end` ends the one that was begun last: when what was sent in it has had
+//! time to come, a line of JSON says what did not.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -34,13 +34,13 @@ fn main() -> Result<()> {
 
 /// Does what standard input says, until it ends.
 fn answer(traffic: &Traffic) -> Result<()> {
-    let mut window = None;
+    let mut windows = Vec::new();
     for line in io::stdin().lines() {
         let line = line?;
         match (line.split_once(' '), line.as_str()) {
-            (Some(("window", name)), _) => window = Some(traffic.begin(name)),
+            (Some(("window", name)), _) => windows.push(traffic.begin(name)),
             (_, "end") => {
-                let begun = window.take().context("`end` without `window NAME`")?;
+                let begun = windows.pop().context("`end` without `window NAME`")?;
                 println!("{}", serde_json::to_string(&traffic.end(begun))?);
             }
             _ => bail!("`{line}` is neither `window NAME` nor `end`"),
