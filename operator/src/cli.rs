@@ -1,8 +1,9 @@
 //! The command line. Every flag has a variable.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, str::FromStr};
 
 use clap::{Parser, ValueEnum};
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 
 use crate::fleet::build::Settings;
 
@@ -31,6 +32,11 @@ pub struct Options {
     /// A relay's NetworkPolicy lets it out to these ports only.
     #[arg(long, value_name = "PORT", env = "CULVERT_API_SERVER_PORTS", value_delimiter = ',', default_values_t = [443, 6443])]
     pub api_server_ports: Vec<u16>,
+
+    /// Who may reach relays' pages, as `from` of a NetworkPolicy, in JSON: this operator has to be among them (default:
+    /// everybody)
+    #[arg(long, value_name = "PEERS", env = "CULVERT_RELAY_CLIENTS")]
+    pub relay_clients: Option<Peers>,
 
     /// Name of the Lease by which one of several replicas leads
     #[arg(long, value_name = "NAME", env = "CULVERT_LEASE_NAME", default_value = "culvert-operator")]
@@ -66,6 +72,7 @@ impl Options {
             speaker_image: self.speaker_image.clone(),
             priority_class: self.relay_priority_class.clone().filter(|class| !class.is_empty()),
             api_server_ports: self.api_server_ports.clone(),
+            relay_clients: self.relay_clients.clone().unwrap_or_default().0,
         }
     }
 
@@ -76,6 +83,18 @@ impl Options {
         names.sort();
         names.dedup();
         if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
+    }
+}
+
+/// Peers of a NetworkPolicy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Peers(pub Vec<NetworkPolicyPeer>);
+
+impl FromStr for Peers {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(text).map(Self)
     }
 }
 
@@ -133,5 +152,15 @@ mod tests {
         assert!(error.contains("--relay-image") && error.contains("--speaker-image"), "{error}");
         assert_eq!(options(&[]).settings().api_server_ports, [443, 6443]);
         assert_eq!(options(&["--api-server-ports", "8443"]).settings().api_server_ports, [8443]);
+    }
+
+    #[test]
+    fn clients_are_peers_in_json() {
+        let clients = |text| options(&["--relay-clients", text]).settings().relay_clients;
+        assert_eq!(options(&[]).settings().relay_clients, []);
+        assert!(clients(r#"[{"ipBlock": {"cidr": "192.0.2.0/24"}}]"#)[0].ip_block.is_some());
+        let refused =
+            Options::try_parse_from(["o", "--relay-image", "x", "--speaker-image", "y", "--relay-clients", "{}"]);
+        assert!(refused.unwrap_err().to_string().contains("--relay-clients"));
     }
 }

@@ -7,7 +7,7 @@ use crds::{
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{NetworkPolicy, NetworkPolicyPeer},
     policy::v1::PodDisruptionBudget,
     rbac::v1::{Role, RoleBinding},
 };
@@ -31,7 +31,7 @@ pub use container::SPEAKER;
 pub use revisions::next;
 
 /// What whoever runs the operator decides for all fleets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The image of relays whose fleet names none.
     pub relay_image: String,
@@ -41,6 +41,8 @@ pub struct Settings {
     pub priority_class: Option<String>,
     /// The TCP ports of the API server, as a relay's NetworkPolicy has to let it out to them.
     pub api_server_ports: Vec<u16>,
+    /// Who may reach relays' pages, as `from` of a NetworkPolicy; nobody in particular is everybody.
+    pub relay_clients: Vec<NetworkPolicyPeer>,
 }
 
 /// What should be.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::found::RelayPod;
+use super::{build::Settings, found::RelayPod};
 use crate::{
     answer::Answer,
     relay::{Revision, State},
@@ -28,6 +28,17 @@ pub(crate) fn ready(pod: RelayPod) -> RelayPod {
 pub(crate) fn holding(pod: RelayPod, sequence: u64, hash: &str) -> RelayPod {
     let revision = Some(Revision { sequence, hash: hash.to_owned() });
     RelayPod { answer: Some(Answer::State(State { ready: true, revision, ..State::default() })), ..pod }
+}
+
+/// As the chart has them.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        relay_image: "culvert/relay:1".to_owned(),
+        speaker_image: "culvert/speaker:1".to_owned(),
+        priority_class: None,
+        api_server_ports: vec![443, 6443],
+        relay_clients: Vec::new(),
+    }
 }
 
 /// A fleet called `default`.

@@ -64,6 +64,7 @@ fn reconcile(fleet: &BorderRelay, cluster: &Cluster, now: Timestamp) -> (Vec<Val
         speaker_image: "culvert/speaker:1".to_owned(),
         priority_class: None,
         api_server_ports: vec![443, 6443],
+        relay_clients: Vec::new(),
     };
     let valid = match validate(fleet, &found) {
         Ok(valid) => valid,

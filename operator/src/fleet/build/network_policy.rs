@@ -17,7 +17,8 @@ pub(super) fn network_policy(fleet: &BorderRelay, settings: &Settings) -> Networ
     let speaks = fleet.spec.bgp.is_some();
     let ports = [Some(relay::ADMIN_PORT), speaks.then_some(speaker::ADMIN_PORT)];
     let ports = ports.into_iter().flatten().map(tcp).collect();
-    let ingress = NetworkPolicyIngressRule { ports: Some(ports), ..NetworkPolicyIngressRule::default() };
+    let clients = &settings.relay_clients;
+    let ingress = NetworkPolicyIngressRule { ports: Some(ports), from: (!clients.is_empty()).then(|| clients.clone()) };
     let api_server = settings.api_server_ports.iter().map(|port| tcp(*port)).collect();
     let egress = NetworkPolicyEgressRule { ports: Some(api_server), ..NetworkPolicyEgressRule::default() };
     NetworkPolicy {
@@ -39,5 +40,26 @@ fn tcp(port: u16) -> NetworkPolicyPort {
         port: Some(IntOrString::Int(port.into())),
         protocol: Some("TCP".to_owned()),
         ..NetworkPolicyPort::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fleet::fixtures;
+
+    fn ingress(clients: serde_json::Value) -> serde_json::Value {
+        let settings = Settings { relay_clients: serde_json::from_value(clients).unwrap(), ..fixtures::settings() };
+        json!(network_policy(&fixtures::relay(), &settings).spec.unwrap().ingress)
+    }
+
+    #[test]
+    fn who_is_named_reaches_the_pages_and_nobody_else() {
+        let ports = json!([{"port": 9108, "protocol": "TCP"}]);
+        let clients = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]);
+        assert_eq!(ingress(clients.clone()), json!([{"ports": ports, "from": clients}]));
+        assert_eq!(ingress(json!([])), json!([{"ports": ports}]));
     }
 }
