@@ -1,5 +1,6 @@
 """The API server by plain HTTPS: for what has to be quick, or asked often. All else is kubectl's."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -23,12 +24,14 @@ class Refused(Exception):
 
 
 class Api:
-    """The administrator's connection."""
+    """The administrator's connection; or, with a token, its owner's, from where he is."""
 
-    def __init__(self, cluster: Cluster):
-        self.namespace = cluster.fabric.control
+    def __init__(self, cluster: Cluster, namespace: Namespace | None = None, token: str | None = None):
+        self.namespace = namespace or cluster.fabric.control
         self.trust = ssl.create_default_context(cafile=str(cluster.pki / "ca.crt"))
-        self.trust.load_cert_chain(str(cluster.pki / "admin.crt"), str(cluster.pki / "admin.key"))
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if not token:
+            self.trust.load_cert_chain(str(cluster.pki / "admin.crt"), str(cluster.pki / "admin.key"))
 
     def get(self, path: str) -> dict:
         return self.request("GET", path)
@@ -42,18 +45,32 @@ class Api:
         return self.get(path_of(kind, namespace, name))
 
     def request(self, method: str, path: str, body: dict | None = None, kind: str = "application/json") -> dict:
+        with self.connection() as connection:
+            return self.ask(connection, method, path, body, kind)
+
+    @contextlib.contextmanager
+    def connection(self):
+        """For many requests, one after the other."""
         raw = connect(self.namespace, str(API_ADDRESS), PORT)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = http.client.HTTPConnection(str(API_ADDRESS), PORT)
         connection.sock = self.trust.wrap_socket(raw, server_hostname=str(API_ADDRESS))
         try:
-            connection.request(method, path, body and json.dumps(body), {"Content-Type": kind})
-            answer = connection.getresponse()
-            text = answer.read().decode()
+            yield connection
         finally:
             connection.close()
-        if answer.status >= 300:
-            raise Refused(answer.status, f"{method} {path}: {answer.status}: {text}")
+
+    def ask(self, connection, method: str, path: str, body: dict | None = None, kind: str = "application/json") -> dict:
+        status, text = self.answer(connection, method, path, body, kind)
+        if status >= 300:
+            raise Refused(status, f"{method} {path}: {status}: {text}")
         return json.loads(text)
+
+    def answer(self, connection, method: str, path: str, body: dict | None, kind: str, **headers: str) -> tuple[int, str]:
+        """Whatever it is."""
+        connection.request(method, path, body and json.dumps(body), {"Content-Type": kind, **self.headers, **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def path_of(kind: str, namespace: str, name: str) -> str:

@@ -42,9 +42,10 @@ def inside(pid: int, work: Callable[[], None]) -> None:
             traceback.print_exc()
             os._exit(1)
     os.close(there)
-    assert os.waitpid(child, 0)[1] == 0, "the container's disk cannot be filled"
+    assert os.waitpid(child, 0)[1] == 0, f"where process {pid} sees its files, something failed"
 
 
-def check(result: int, what: str) -> None:
-    if result != 0:
+def check(result: int, what: str) -> int:
+    if result < 0:
         raise OSError(ctypes.get_errno(), f"{what} failed")
+    return result
