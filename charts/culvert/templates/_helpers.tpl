@@ -21,6 +21,13 @@ app.kubernetes.io/name: culvert-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The operator as a NetworkPolicy's peer. */}}
+{{- define "culvert.peer" -}}
+namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .Release.Namespace }}}}
+podSelector:
+  matchLabels: {{- include "culvert.selector" . | nindent 4 }}
+{{- end }}
+
 {{- define "culvert.labels" -}}
 {{ include "culvert.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

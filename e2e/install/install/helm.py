@@ -22,7 +22,10 @@ images:
   operator: {repository: op, tag: v1}
   relay: {repository: re, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
 watchNamespaces: [fleets-a, fleets-b]
-relays: {priorityClassName: network, apiServerPorts: [8443]}
+relays:
+  priorityClassName: network
+  apiServerPorts: [8443]
+  networkPolicy: {from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
 log: {format: text, level: debug}
 otlp: {endpoint: "http://collector.monitoring:4317"}
 extraEnv: [{name: OTEL_SERVICE_NAME, value: culvert}]

@@ -1,5 +1,6 @@
 """The charts: what Helm makes of them, and what the API server says to that."""
 
+import json
 import re
 import subprocess
 
@@ -66,6 +67,8 @@ def test_values_reach_the_pods(stage: Stage):
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.monitoring:4317",
         "OTEL_SERVICE_NAME": "culvert",
     }.items() <= environment(container).items()
+    clients = json.loads(environment(container)["CULVERT_RELAY_CLIENTS"])
+    assert [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in clients] == ["monitoring", NAMESPACE]
     assert container["ports"][0]["containerPort"] == 9999
     assert other["serviceAccountName"] == "robot" and other["imagePullSecrets"] == [{"name": "registry"}]
     assert other["priorityClassName"] == "system-node-critical"
@@ -95,6 +98,7 @@ def test_wrong_values(stage: Stage):
             ("monitoring.interval=soon", "interval"),
             ("dashboards.label=a label", "label"),
             ("relays.apiServerPorts={x}", "apiServerPorts"),
+            ("relays.networkPolicy.from=all", "from"),
             ("resources.limit.cpu=1", "resources", "limit"),
             ("serviceAccount.create=false", "serviceAccount.name"),
         ):
