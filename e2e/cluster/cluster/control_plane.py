@@ -74,6 +74,7 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-cluster-ip-range={SERVICES}",
             "--authorization-mode=Node,RBAC",
+            "--allow-privileged",  # as anywhere: who must not is kept from it by other means
             "--enable-admission-plugins=NodeRestriction",
             f"--kubelet-client-certificate={self.pki}/admin.crt",
             f"--kubelet-client-key={self.pki}/admin.key",

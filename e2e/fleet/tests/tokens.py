@@ -87,6 +87,9 @@ def named(kind: str, version: str = "v1", name: str = "attempt", **more) -> dict
 
 MASTERS = (("Impersonate-User", "admin"), ("Impersonate-Group", "system:masters"))
 POD = named("Pod", spec={"containers": [{"name": "a", "image": "a"}]})
+# Which rights allow, and admission policies do not.
+INTRUDER = {"metadata": {"labels": {"a": "b"}}, "spec": {"hostPID": True, "containers": [{"name": "a", "image": "a"}]}}
+DEPLOYMENT = named("Deployment", "apps/v1", spec={"selector": {"matchLabels": {"a": "b"}}, "template": INTRUDER})
 TOKEN = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
 SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
 ADMIN = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
@@ -145,6 +148,10 @@ OPERATORS = [
         named("Role", RULES, rules=[SECRETS])),
     Act("bind a role whose rights it does not have", "POST", RBAC + "/namespaces/{n}/rolebindings",
         named("RoleBinding", RULES, roleRef=ADMIN)),
+    *(Act(f"run anything in {place}", "POST", f"/apis/apps/v1/namespaces/{place}/deployments", DEPLOYMENT)
+      for place in ("{n}", NAMESPACE, SYSTEM)),
+    Act("change others' config maps", "PATCH", "/api/v1/namespaces/{n}/configmaps/kube-root-ca.crt", TOUCH),
+    Act("delete others' config maps", "DELETE", "/api/v1/namespaces/{n}/configmaps/kube-root-ca.crt"),
 ]
 
 

@@ -54,6 +54,7 @@ watchNamespaces: [fleets-a]
 serviceAccount: {create: false, name: somebody}
 rbac: {create: false}
 networkPolicy: {enabled: false}
+admissionPolicy: {enabled: false}
 relays: {priorityClassName: ""}
 priorityClassName: ""
 nodeSelector: {}

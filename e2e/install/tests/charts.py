@@ -99,6 +99,7 @@ def test_wrong_values(stage: Stage):
             ("dashboards.label=a label", "label"),
             ("relays.apiServerPorts={x}", "apiServerPorts"),
             ("relays.networkPolicy.from=all", "from"),
+            ("admissionPolicy.enabled=maybe", "enabled"),
             ("resources.limit.cpu=1", "resources", "limit"),
             ("serviceAccount.create=false", "serviceAccount.name"),
         ):
@@ -130,8 +131,8 @@ def test_install_and_remove(stage: Stage):
         assert found == "3"
         for release in ("culvert", "culvert-crds"):
             server.must(helm, "uninstall", release, "--namespace", NAMESPACE)
-        assert server.kubectl("get", "deployment,clusterrole,serviceaccount,role", "--all-namespaces", "-o", "name",
-                              "-l", "app.kubernetes.io/part-of=culvert") == ""
+        kinds = "deployment,clusterrole,serviceaccount,role,validatingadmissionpolicy,validatingadmissionpolicybinding"
+        assert server.kubectl("get", kinds, "--all-namespaces", "-o", "name", "-l", "app.kubernetes.io/part-of=culvert") == ""
         kept = server.kubectl("get", "crd", "-o", "name", "-l", "app.kubernetes.io/part-of=culvert").split()
         assert kept == [f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in TYPES], kept
         assert server.kubectl("get", "mapdomains", "--namespace", "culvert-system", "-o", "name").strip()
