@@ -25,6 +25,8 @@ OTHERS = {
     },
     "relay/daemon/src": {
         "families and sides": "Both IPv4 IPv6",
+        "what a condition says": "True",
+        "kinds": "BorderRelay MapDomain Pod",
         "how routes are announced": "Full Leaving Local",
         "why the TUN took no packet": "Down Invalid NoMemory Other",
         "the kernel's counters, and metrics of them": "IPReversePathFilter InNoRoutes Ip6InNoRoutes NoRoute ReversePath",

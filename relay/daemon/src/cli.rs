@@ -12,10 +12,14 @@ use ::pod::{FleetName, log::Log};
 use clap::{Args, Parser, Subcommand};
 
 mod pod;
+mod probe;
 
 pub(crate) use ::pod::Family;
 
-pub(crate) use self::pod::{Families, NextHop, Side};
+pub(crate) use self::{
+    pod::{Families, NextHop, Side},
+    probe::ProbeOptions,
+};
 use crate::host::RouteTable;
 
 /// The IPv4 dummy address, for relays that have no other (RFC 7600 §4.5 D).
@@ -45,6 +49,12 @@ pub(crate) enum Command {
     /// Each packet is as it came in, and has the verdict, the reason and the domain as its comment. It needs root, or the
     /// relay's user. One capture at a time; packets that nobody has time to write are counted as lost, and no packet waits.
     Capture(CaptureOptions),
+
+    /// Make a fleet for a test, and send packets through each of its relays, both ways: what `helm test` runs in a pod
+    ///
+    /// The pod is on the fleet's networks: there it is the fleet's routers, the CE and the host in the Internet at once. It needs
+    /// `CAP_NET_RAW`, and the right to create, get and delete that BorderRelay and a MapDomain of its name, and to get and list pods.
+    Probe(ProbeOptions),
 
     /// Sleep until SIGTERM or SIGINT, and do nothing: the main container of a pod whose relay is a sidecar
     Wait,
@@ -253,7 +263,7 @@ mod tests {
         let line = ["culvert-relay", "run"].iter().chain(arguments);
         Cli::try_parse_from(line).map(|cli| match cli.command {
             Command::Run(options) => *options,
-            Command::Wait | Command::Capture(_) => unreachable!("the line says run"),
+            Command::Wait | Command::Capture(_) | Command::Probe(_) => unreachable!("the line says run"),
         })
     }
 

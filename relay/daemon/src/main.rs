@@ -11,12 +11,15 @@
 //!                                                                     '-> workers    one thread per TUN queue: read, engine, write
 //!        admin (HTTP): metrics, state, livez, readyz, startupz
 //!        capture (a socket): packets and their verdicts, for who may look
+//!
+//! probe -> a fleet of its own, and packets through its relays: what `helm test` runs
 //! ```
 
 mod admin;
 mod capture;
 mod cli;
 mod config;
+mod datagram;
 mod failure;
 mod host;
 mod leaving;
@@ -25,6 +28,7 @@ mod obstacles;
 mod peers;
 mod plan;
 mod preflight;
+mod probe;
 mod relay;
 mod revision;
 mod routers;
@@ -53,6 +57,10 @@ fn main() -> ExitCode {
         Command::Capture(options) => {
             options.log.start();
             capture::run(&options)
+        }
+        Command::Probe(options) => {
+            options.log.start();
+            probe::run(options)
         }
     };
     match result {

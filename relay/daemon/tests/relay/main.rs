@@ -9,6 +9,7 @@ mod node;
 mod own_table;
 mod peers;
 mod pod;
+mod probe;
 mod refusals;
 mod reload;
 mod revisions;
