@@ -4,7 +4,7 @@ import subprocess
 
 from lab.lab import REPOSITORY
 
-from .server import ApiServer
+from .server import ACCOUNT, ApiServer
 
 HELMS = ("helm3", "helm")
 CRDS = "charts/culvert-crds"
@@ -47,6 +47,15 @@ affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeS
 topologySpreadConstraints: [{maxSkew: 2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]
 podLabels: {example.com/team: network}
 podAnnotations: {example.com/note: hello}
+test:
+  interfaces: [{name: net1, side: IPv4, network: fabric-ipv4}, {name: net2, side: IPv6, network: networks/fabric-ipv6}]
+  namespace: fleets-b
+  relays: 2
+  timeoutSeconds: 30
+  sysctls: Pod
+  nodeSelector: {example.com/fabric: "yes"}
+  tolerations: [{key: example.com/fabric, operator: Exists}]
+  resources: {requests: {example.com/vf: 1}, limits: {example.com/vf: 1}}
 """
 NOTHING = """
 replicas: 1
@@ -58,6 +67,7 @@ admissionPolicy: {enabled: false}
 relays: {priorityClassName: ""}
 priorityClassName: ""
 nodeSelector: {}
+test: {enabled: false}
 """
 VALUES = {"default": "{}", "everything": EVERYTHING, "nothing": NOTHING}
 
@@ -78,7 +88,9 @@ def accepted(server: ApiServer, values: str, helm: str = "helm") -> list[dict]:
     server.make_namespace(NAMESPACE, "restricted")
     for fleets in ("fleets-a", "fleets-b"):
         server.make_namespace(fleets)
-    return server.accept("-f", "-", stdin=render(server, helm, values=values))
+    # A pod's account has to be there before the pod is looked at, and what is only judged makes none.
+    rendered = render(server, helm, values=values).replace("serviceAccountName: culvert-test", f"serviceAccountName: {ACCOUNT}")
+    return server.accept("-f", "-", stdin=rendered)
 
 
 def workspace_version() -> str:

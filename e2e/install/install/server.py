@@ -16,6 +16,9 @@ from lab.namespaces import Namespace
 MONITORING = REPOSITORY / "e2e" / "install" / "manifests" / "monitoring.yaml"
 NETWORKS = REPOSITORY / "e2e" / "cluster" / "manifests" / "cluster" / "network-attachment-definitions.yaml"
 
+# In every namespace that is made: there are no controllers, which make `default`.
+ACCOUNT = "default"
+
 
 class ApiServer:
     """etcd and the API server, in a network namespace of this run."""
@@ -76,7 +79,8 @@ class ApiServer:
             return
         labels = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn")}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": name}}
+        self.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, (namespace, account))))
         self.levels[name] = level
 
 

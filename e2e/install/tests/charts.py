@@ -78,6 +78,39 @@ def test_values_reach_the_pods(stage: Stage):
     assert spread[0]["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] == "culvert-operator"
 
 
+def test_what_helm_test_runs(stage: Stage):
+    """without networks: no capability, no relay; with them: NET_RAW alone, a pod and a fleet on the same networks; Pod Security
+    admits the one to `restricted`; the fleet is one that the API server takes"""
+    pod, fleet = tested(accepted(stage.server, VALUES["default"]))
+    assert (pod["metadata"]["namespace"], fleet["metadata"]["namespace"]) == (NAMESPACE, NAMESPACE)
+    assert fleet["spec"]["replicas"] == 0 and pod["spec"]["securityContext"]["runAsNonRoot"]
+    assert pod["spec"]["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+    pod, fleet = tested(accepted(stage.server, VALUES["everything"]))
+    assert (pod["metadata"]["namespace"], fleet["metadata"]["namespace"]) == ("fleets-b", "fleets-b")
+    networks = pod["metadata"]["annotations"]["k8s.v1.cni.cncf.io/networks"]
+    assert networks == "fleets-b/fabric-ipv4@net1,networks/fabric-ipv6@net2"
+    assert pod["spec"]["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_RAW"]}
+    template = fleet["spec"]["podTemplate"]
+    assert (fleet["spec"]["replicas"], fleet["spec"]["dataplane"]["sysctls"], template["imagePullPolicy"]) == (2, "Pod", "Always")
+    assert template["imagePullSecrets"] == pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    assert template["nodeSelector"] == pod["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux", "example.com/fabric": "yes"}
+    # What the test adds: next hops, and what is allowed.
+    for interface in fleet["spec"]["dataplane"]["interfaces"]:
+        interface["nextHops"] = ["192.0.2.1"] if interface["side"] == "IPv4" else ["2001:db8::1"]
+    fleet["spec"]["allowed"] = {"ipv4Prefixes": ["198.18.0.0/24"], "softwirePrefixes": ["2001:2::/48"]}
+    stage.server.must("helm", "install", "culvert-crds", CRDS, "--namespace", NAMESPACE)
+    try:
+        stage.server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *(f"crd/{name}" for name in TYPES))
+        stage.server.accept("-f", "-", stdin=json.dumps(fleet))
+    finally:
+        stage.server.must("helm", "uninstall", "culvert-crds", "--namespace", NAMESPACE)
+        stage.server.kubectl("delete", "crd", *TYPES)
+
+    nothing = accepted(stage.server, VALUES["nothing"])
+    assert not [thing for thing in nothing if thing["metadata"]["name"] == "culvert-test"], nothing
+
+
 def test_wrong_values(stage: Stage):
     """a wrong value is refused, by its name, by both Helms"""
     for helm in HELMS:
@@ -102,6 +135,8 @@ def test_wrong_values(stage: Stage):
             ("admissionPolicy.enabled=maybe", "enabled"),
             ("resources.limit.cpu=1", "resources", "limit"),
             ("serviceAccount.create=false", "serviceAccount.name"),
+            ("test.interfaces[0].name=net1", "test", "network"),
+            ("test.relays=0", "test", "relays"),
         ):
             done = try_render(stage.server, helm, "--set", setting)
             assert done.returncode != 0, f"{helm} takes {setting}"
@@ -149,12 +184,21 @@ def without_birth(things: list[dict]) -> list[dict]:
             thing["metadata"].pop(field, None)
         if thing["kind"] == "Service":
             thing["spec"].pop("clusterIPs", None)
+        if thing["kind"] == "Pod":  # the token's volume has a random name
+            thing["spec"].pop("volumes")
+            thing["spec"]["containers"][0].pop("volumeMounts")
     return sorted(things, key=lambda thing: (thing["kind"], thing["metadata"]["name"], thing["metadata"].get("namespace", "")))
 
 
 def deployment(things: list[dict]) -> dict:
     """The pods' spec."""
     return next(thing for thing in things if thing["kind"] == "Deployment")["spec"]["template"]["spec"]
+
+
+def tested(things: list[dict]) -> tuple[dict, dict]:
+    """The pod of `helm test`, and the fleet that it makes."""
+    pod = next(thing for thing in things if thing["kind"] == "Pod")
+    return pod, json.loads(environment(pod["spec"]["containers"][0])["CULVERT_PROBE_FLEET"])
 
 
 def environment(container: dict) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the operator's service account may do, as the API server says: what it needs, and no more."""
+"""What the service accounts of the operator and of `helm test` may do, as the API server says: what they need, and no more."""
 
 import contextlib
 import json
@@ -7,6 +7,7 @@ from install.helm import CULVERT, NAMESPACE
 from install.suite import Stage
 
 ROBOT = f"system:serviceaccount:{NAMESPACE}:culvert-operator"
+TEST = "culvert-test"
 NEEDED = "operator/rbac.yaml"  # generated from the operator's code
 
 Rights = dict[str, set[str]]  # resource, and names if it is about some only -> verbs
@@ -28,6 +29,15 @@ def test_rights_in_watched_namespaces(stage: Stage):
         assert rights(stage, "fleets-a") == fleets | cluster
         assert rights(stage, "elsewhere") == cluster
         assert rights(stage, NAMESPACE) == cluster | lease
+
+
+def test_rights_of_helm_test(stage: Stage):
+    """in the test's namespace alone: fleets and domains of its name, and where pods are"""
+    with installed(stage):
+        assert rights(stage, "elsewhere", TEST) == {}
+        assert rights(stage, NAMESPACE, TEST) == {"pods": {"get", "list"}} | {
+            f"{kind}.culvert.dev{name}": verbs for kind in ("borderrelays", "mapdomains")
+            for name, verbs in (("", {"create"}), (f" {TEST}", {"get", "delete"}))}
 
 
 def test_roles_that_the_operator_makes(stage: Stage):
@@ -61,10 +71,10 @@ def installed(stage: Stage, *words: str):
         stage.server.must("helm", "uninstall", "culvert", "--namespace", NAMESPACE)
 
 
-def rights(stage: Stage, namespace: str) -> Rights:
-    """What the operator may do beyond what every service account may do."""
+def rights(stage: Stage, namespace: str, account: str = "culvert-operator") -> Rights:
+    """What the operator, or another account of its namespace, may do beyond what every service account may do."""
     usual = rules(stage, namespace, "somebody-else")
-    return by_resource([rule for rule in rules(stage, namespace, "culvert-operator") if rule not in usual])
+    return by_resource([rule for rule in rules(stage, namespace, account) if rule not in usual])
 
 
 def by_resource(rules: list[dict]) -> Rights:
