@@ -1,5 +1,7 @@
 """Culvert on a cluster: images given to the nodes, charts installed by Helm as anybody would."""
 
+import contextlib
+import json
 import os
 import re
 import shutil
@@ -73,8 +75,22 @@ class Installation:
         self.installed = False
         self.helm("uninstall", release, "--namespace", NAMESPACE, "--wait", "--timeout", "120s")
 
+    @contextlib.contextmanager
+    def with_test(self, **values):
+        """What `helm test` is told: values of the chart below `test`."""
+        settings = [f"test.{name}={json.dumps(value)}" for name, value in values.items()]
+        self.helm("upgrade", "culvert", str(RELEASES["culvert"]), "--namespace", NAMESPACE, "--reuse-values",
+                  *(word for setting in settings for word in ("--set-json", setting)))
+        try:
+            yield
+        finally:
+            self.upgrade()
+
+    def try_helm(self, *words: str, helm: str = "helm") -> subprocess.CompletedProcess:
+        return subprocess.run(self.cluster.argv(helm, *words), capture_output=True, text=True, timeout=180)
+
     def helm(self, *words: str) -> str:
-        done = subprocess.run(self.cluster.argv("helm", *words), capture_output=True, text=True, timeout=180)
+        done = self.try_helm(*words)
         assert done.returncode == 0, f"`helm {' '.join(words)}`: {(done.stderr + done.stdout).strip()}\n{self.told()}"
         return done.stdout
 

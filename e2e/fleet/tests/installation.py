@@ -1,9 +1,20 @@
 """Culvert comes and goes; relays stay."""
 
+import contextlib
+
 from fleet import manifests
+from fleet.installation import NAMESPACE
 from fleet.manifests import DOMAIN, HALVES, small_rule
+from fleet.relays import SIDE4, SIDE6
 from fleet.scene import Scene
 from lab.lab import eventually
+
+HELMS = ("helm", "helm3")
+TEST = "culvert-test"  # the pod of `helm test`, and its fleet
+NETWORKS = [
+    {"name": SIDE4, "side": "IPv4", "network": "default/ipv4"},
+    {"name": SIDE6, "side": "IPv6", "network": "default/ipv6"},
+]
 
 
 def test_uninstall(scene: Scene):
@@ -29,3 +40,66 @@ def test_uninstall(scene: Scene):
     scene.culvert.uninstall("culvert")
     roles = scene.cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
     assert "culvert-operator" not in roles, roles
+
+
+def test_helm_test(scene: Scene):
+    """`helm test` of both Helms: as installed, in a `restricted` namespace; with networks, where packets of two sizes cross two
+    relays of its own, both ways, and a fleet beside them loses nothing; nothing of it stays but its pod, for the log"""
+    for helm in HELMS:
+        done = scene.culvert.try_helm("test", "culvert", "--namespace", NAMESPACE, "--logs", helm=helm)
+        assert done.returncode == 0 and "so no packet was sent" in done.stdout, f"{helm}: {done.stdout}{done.stderr}"
+    scene.cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", TEST)
+    scene.start_fleet(2)
+    with scene.culvert.with_test(interfaces=NETWORKS, namespace=scene.name, relays=2), scene.traffic(connections=0) as traffic:
+        traffic.control()
+        before = scene.ledger()
+        with traffic.window("helm test") as window:
+            for helm in HELMS:
+                done = scene.culvert.try_helm("test", "culvert", "--namespace", NAMESPACE, helm=helm)
+                said = done.stdout + done.stderr
+                assert done.returncode == 0, f"{helm}: {said}{told(scene)}"
+                assert all(word in said for word in ("on node1", "on node2", "all is well")), f"{helm}: {said}"
+                crossed = [said.count(f"crossed {way} CE, {size} bytes") for way in ("from", "to") for size in (100, 1460)]
+                assert crossed == [2, 2, 2, 2], f"{helm}: {said}"
+                assert scene.kubectl("get", "borderrelay,mapdomain", TEST, "--ignore-not-found") == ""
+            scene.say("helm test:\n" + scene.kubectl("logs", TEST))
+        scene.lost_nothing(window, before)
+
+
+def test_helm_test_fails(scene: Scene):
+    """`helm test` fails where relays' IPv6 segment is silent, and where no operator runs: it prints which side or what is missing,
+    and what it made is there to be looked at, and goes with its pod"""
+    with scene.culvert.with_test(interfaces=NETWORKS, namespace=scene.name, timeoutSeconds=10):
+        with silent(scene, "node1-ipv6", "node2-ipv6"):
+            fails(scene, "0 of 1 relays are ready", "NextHopDown", "no IPv6 next hop answers", f"kubectl -n {scene.name} describe borderrelay,mapdomain {TEST}")
+        assert scene.object("BorderRelay", TEST)
+        scene.kubectl("delete", "pod", TEST)
+        gone = eventually(lambda: scene.kubectl("get", "borderrelay,mapdomain", TEST, "--ignore-not-found") == "", 60)
+        assert gone, "the fleet outlives the test's pod"
+        scene.culvert.scale(0)
+        try:
+            scene.culvert.wait_operators(0)
+            fails(scene, "no operator has looked at the fleet")
+        finally:
+            scene.culvert.scale(2)
+
+
+@contextlib.contextmanager
+def silent(scene: Scene, *ports: str):
+    scene.fabric.silence(*ports)
+    try:
+        yield
+    finally:
+        scene.fabric.unsilence()
+
+
+def fails(scene: Scene, *words: str) -> None:
+    done = scene.culvert.try_helm("test", "culvert", "--namespace", NAMESPACE)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and all(word in said for word in words), f"{words}: {said}{told(scene)}"
+    scene.say(f"helm test:\n{said}")
+
+
+def told(scene: Scene) -> str:
+    """What a person would look at next."""
+    return scene.kubectl("describe", "pods")
