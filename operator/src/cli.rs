@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, str::FromStr};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+use telemetry::Log;
 
 use crate::fleet::build::Settings;
 
@@ -54,13 +55,9 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS:PORT", env = "CULVERT_METRICS_ADDRESS", default_value = "[::]:8080")]
     pub metrics_address: SocketAddr,
 
-    /// How log lines look; they go to standard error
-    #[arg(long, value_name = "FORMAT", env = "CULVERT_LOG_FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
-
-    /// Least severe log lines to write
-    #[arg(long, value_name = "LEVEL", env = "CULVERT_LOG_LEVEL", default_value = "info")]
-    pub log_level: LogLevel,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it would become the help text of the whole program")]
+    pub log: Log,
 }
 
 impl Options {
@@ -95,38 +92,6 @@ impl FromStr for Peers {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         serde_json::from_str(text).map(Self)
-    }
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Which log lines there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl LogLevel {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
     }
 }
 

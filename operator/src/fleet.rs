@@ -9,6 +9,7 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 use mape::DomainName;
+use telemetry::traceparent;
 use tracing::{Instrument, debug_span};
 
 pub mod apply;
@@ -29,7 +30,7 @@ use crate::{
     condition::{is_true, many},
     context::Context,
     error::Error,
-    events, status, telemetry,
+    events, status,
 };
 
 /// Looks again after this long, whatever happens: nothing is missed for ever.
@@ -57,7 +58,7 @@ pub async fn reconcile(relay: Arc<BorderRelay>, context: Arc<Context>) -> Result
             return Ok(Action::await_change());
         }
     };
-    let wanted = build::build(&relay, &valid, &found, &context.settings, telemetry::traceparent())?; // pure
+    let wanted = build::build(&relay, &valid, &found, &context.settings, traceparent())?; // pure
     let applied = apply::apply(&context, &relay, wanted).instrument(debug_span!("apply")).await; // writes the cluster
     let apply::Outcome { held, failures } = applied;
     remember(&context, &relay, &found, held.as_ref()).await;

@@ -9,7 +9,7 @@
 //! | [`world`], [`networks`], [`watch`], [`triggers`] | what is in the cluster, and what a change in it concerns |
 //! | [`poll`], [`answer`], [`relay`], [`speaker`] | what relays and the speakers beside them say |
 //! | [`condition`], [`events`], [`status`] | what people read |
-//! | [`metrics`], [`propagation`], [`telemetry`], [`admin`] | what is counted, timed, logged and traced |
+//! | [`metrics`], [`propagation`], [`admin`] | what is counted, timed and shown |
 //! | [`rbac`] | what it has to be allowed to do |
 #![forbid(unsafe_code)]
 
@@ -36,7 +36,6 @@ pub mod relay;
 pub mod run;
 pub mod speaker;
 pub mod status;
-pub mod telemetry;
 pub mod triggers;
 pub mod watch;
 pub mod world;

@@ -1,4 +1,4 @@
-//! `/metrics`: OpenTelemetry instruments, read as Prometheus text.
+//! `/metrics`: OpenTelemetry instruments, read as Prometheus text. A collector gets the same.
 
 mod fleets;
 
@@ -14,7 +14,7 @@ use opentelemetry::{
     metrics::{Counter, Histogram, Meter, MeterProvider, ObservableGauge},
 };
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
-use prometheus::{Registry, TextEncoder};
+use prometheus::{Registry, TextEncoder, proto::MetricFamily};
 
 use self::fleets::Fleets;
 use crate::fleet::report::Outcome;
@@ -112,7 +112,13 @@ impl Metrics {
     /// # Errors
     /// If it cannot be written as such.
     pub fn render(&self) -> Result<String, String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(|error| error.to_string())
+        TextEncoder::new().encode_to_string(&self.gather()).map_err(|error| error.to_string())
+    }
+
+    /// As they are now.
+    #[must_use]
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use kube::{Api, Client, Config};
+use telemetry::Telemetry;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -27,12 +28,14 @@ const STOP: Duration = Duration::from_secs(15);
 const REQUEST: Duration = Duration::from_secs(305);
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. Its metrics go to `telemetry` too.
 ///
 /// # Errors
 /// If it cannot start, or leads no more. Then the process has to end: the next one starts with nothing in its hands.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options, telemetry: &mut Telemetry) -> anyhow::Result<()> {
     let metrics = Metrics::new().map_err(|error| anyhow!("metrics: {error}"))?;
+    let pushed = metrics.clone();
+    telemetry.push(move || std::future::ready(Ok(pushed.gather())));
     let health = Health::default();
     let listener = TcpListener::bind(options.metrics_address)
         .await

@@ -27,7 +27,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 struct Admin {
     shared: Arc<Shared>,
     host: Host,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     /// Where the last good revision is kept.
     state_dir: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,
     host: Host,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     state_dir: Option<PathBuf>,
 ) {
     let router = Router::new()

@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
-use ::pod::{FleetName, log::Log};
+use ::pod::FleetName;
 use clap::{Args, Parser, Subcommand};
+use telemetry::Log;
 
 mod pod;
 mod probe;

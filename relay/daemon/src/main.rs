@@ -44,22 +44,29 @@ mod workers;
 use std::process::ExitCode;
 
 use clap::Parser;
+use telemetry::Program;
 
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command},
+    failure::Failure,
+};
+
+const PROGRAM: Program =
+    Program { name: "culvert-relay", version: env!("CARGO_PKG_VERSION"), crates: &["culvert_relay", "pod"] };
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Run(options) => {
-            options.log.start();
-            run::run(*options)
-        }
+        Command::Run(options) => match telemetry::start(&PROGRAM, options.log) {
+            Ok(telemetry) => run::run(*options, telemetry),
+            Err(error) => return refuse(&error),
+        },
         Command::Wait => run::wait(),
         Command::Capture(options) => {
-            options.log.start();
+            options.log.start(&PROGRAM);
             capture::run(&options)
         }
         Command::Probe(options) => {
-            options.log.start();
+            options.log.start(&PROGRAM);
             probe::run(options)
         }
     };
@@ -70,4 +77,10 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Nobody listens to log lines yet.
+fn refuse(error: &telemetry::Error) -> ExitCode {
+    eprintln!("culvert-relay: {error}");
+    Failure::Host(error.to_string()).exit_code()
 }

@@ -1,4 +1,4 @@
-//! `/metrics`: OpenTelemetry instruments, read when asked, as Prometheus text.
+//! `/metrics`: OpenTelemetry instruments, read when asked, as Prometheus text. A collector gets the same.
 
 #[cfg(test)]
 mod everything;
@@ -13,7 +13,7 @@ use engine::DomainCount;
 use jiff::Timestamp;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
-use prometheus::{Registry, TextEncoder};
+use prometheus::{Registry, TextEncoder, proto::MetricFamily};
 
 use crate::{
     host::{self, HopView, LinkDrops, Refused},
@@ -31,7 +31,7 @@ const SERIES: usize = 1000 * 2 * 64;
 pub(crate) struct Metrics {
     registry: Registry,
     sample: Arc<Mutex<Sample>>,
-    /// Held while a sample is being turned into text.
+    /// Held while a sample is being read.
     turn: Mutex<()>,
     _provider: SdkMeterProvider,
 }
@@ -114,9 +114,14 @@ impl Metrics {
     /// # Errors
     /// If it cannot be written as such.
     pub(crate) fn render(&self, sample: Sample) -> Result<String, String> {
+        TextEncoder::new().encode_to_string(&self.gather(sample)).map_err(|error| error.to_string())
+    }
+
+    /// The sample as series.
+    pub(crate) fn gather(&self, sample: Sample) -> Vec<MetricFamily> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = sample;
-        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(|error| error.to_string())
+        self.registry.gather()
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use pod::Watch;
+use telemetry::Telemetry;
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
@@ -25,7 +26,8 @@ use crate::{
     cli::{Family, Options},
     config,
     failure::{Failure, host},
-    metrics::Metrics,
+    host::Host,
+    metrics::{Metrics, Sample},
     peers::{self, Speech},
     preflight,
     relay::{Relay, Target},
@@ -44,10 +46,12 @@ const KEEP: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_millis(20);
 
 /// Runs until a signal or a failure.
-pub(crate) fn run(options: Options) -> Result<(), Failure> {
+pub(crate) fn run(options: Options, mut telemetry: Telemetry) -> Result<(), Failure> {
     options.check().map_err(Failure::Host)?;
     let runtime = runtime()?;
-    let result = runtime.block_on(start_and_serve(options));
+    let result = runtime.block_on(start_and_serve(options, &mut telemetry));
+    // Its last look at the metrics needs the runtime.
+    drop(telemetry);
     // Requests in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
@@ -69,7 +73,7 @@ fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| host("no runtime", error))
 }
 
-async fn start_and_serve(options: Options) -> Result<(), Failure> {
+async fn start_and_serve(options: Options, telemetry: &mut Telemetry) -> Result<(), Failure> {
     let signals = Signals::listen()?;
     let watch = Watch::start(options.config.clone(), config::is_manifest);
     let mounted = options.revision_dir.clone().map(|folder| (mounted::start(&folder), folder));
@@ -79,7 +83,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
     };
     preflight::check(&options)?;
     let listener = listen(options.admin).await?;
-    let metrics = Metrics::new().map_err(Failure::Broken)?;
+    let metrics = Arc::new(Metrics::new().map_err(Failure::Broken)?);
     let shared = Arc::new(shared(&options));
     let (ended, worker_ended) = unbounded_channel();
     let (offer, offers) = revision::offers();
@@ -95,6 +99,7 @@ async fn start_and_serve(options: Options) -> Result<(), Failure> {
         tokio::spawn(api::watch(fleet, offer.clone(), shared.contact.clone()));
     }
     let _captures = capture_socket.and_then(|path| captures(&path, &shared));
+    push(telemetry, &metrics, &shared, relay.host());
     tokio::spawn(admin::serve(listener, Arc::clone(&shared), relay.host().clone(), metrics, state_dir));
     let sources = Sources { manifests: watch.spawn(), offers, speaker, events: relay.host().events()?, _offer: offer };
     serve(relay, &shared, signals, sources, worker_ended).await
@@ -121,6 +126,18 @@ fn captures(path: &Path, shared: &Arc<Shared>) -> Option<capture::Server> {
     let served = capture::serve(path, Arc::clone(shared));
     let warn = |error: &std::io::Error| tracing::warn!(%error, "no captures at {} (--capture-socket)", path.display());
     served.inspect_err(warn).ok()
+}
+
+/// What can be scraped goes to the collector too, where there is one.
+fn push(telemetry: &mut Telemetry, metrics: &Arc<Metrics>, shared: &Arc<Shared>, host: &Host) {
+    let (metrics, shared, host) = (Arc::clone(metrics), Arc::clone(shared), host.clone());
+    telemetry.push(move || {
+        let (metrics, shared, host) = (Arc::clone(&metrics), Arc::clone(&shared), host.clone());
+        async move {
+            let links = host.link_drops().await;
+            Ok(metrics.gather(Sample::take(&shared, links)))
+        }
+    });
 }
 
 /// Where news come from.

@@ -7,7 +7,7 @@
 //! (relay)    what was in use before this container -----------'
 //! ```
 //!
-//! And how they say what they say: how they log ([`log`]), what they show of themselves ([`Board`]), what one tells the
+//! And how they say what they say: what they show of themselves ([`Board`]), what one tells the
 //! other ([`PeerLine`]), which prefixes stay announced while others take their place ([`Replaced`]), and the words for
 //! families ([`Family`]) and for what is missing ([`Obstacle`]).
 #![forbid(unsafe_code)]
@@ -17,7 +17,6 @@ mod board;
 pub mod choice;
 mod family;
 mod fleet_name;
-pub mod log;
 pub mod mounted;
 mod obstacle;
 mod peers;

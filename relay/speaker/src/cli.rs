@@ -4,7 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use crds::routes::TABLE;
-use pod::{FleetName, log::Log};
+use pod::FleetName;
+use telemetry::Log;
 
 /// Announces what a relay serves, by BIRD.
 #[derive(Debug, Parser)]

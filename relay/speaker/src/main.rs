@@ -32,26 +32,41 @@ mod state;
 use std::process::ExitCode;
 
 use clap::Parser;
+use telemetry::Program;
 
-use crate::cli::{Cli, Command, Rendering};
+use crate::cli::{Cli, Command, Options, Rendering};
+
+const PROGRAM: Program =
+    Program { name: "culvert-speaker", version: env!("CARGO_PKG_VERSION"), crates: &["culvert_speaker", "pod"] };
+
+/// The box is not as it must be, as the relay says it.
+const UNFIT: u8 = 4;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(options) => {
-            options.log.start();
-            match run::run(*options) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    tracing::error!("{error}");
-                    // As the relay says that the box is not as it must be.
-                    ExitCode::from(4)
-                }
-            }
-        }
+        Command::Run(options) => speak(*options),
         Command::Render(rendering) => print(&rendering),
         Command::Bird { parent, command } => {
             eprintln!("{}: {}", command.join(" "), bird::process::become_bird(parent, &command));
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn speak(options: Options) -> ExitCode {
+    let telemetry = match telemetry::start(&PROGRAM, options.log) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            // Nobody listens to log lines yet.
+            eprintln!("culvert-speaker: {error}");
+            return ExitCode::from(UNFIT);
+        }
+    };
+    match run::run(options, telemetry) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(UNFIT)
         }
     }
 }

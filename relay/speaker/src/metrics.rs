@@ -1,9 +1,9 @@
-//! `/metrics`: one look at the status, as Prometheus text.
+//! `/metrics`: one look at the status, as Prometheus text. A collector gets the same.
 
 #[cfg(test)]
 mod everything;
 
-use prometheus::{Error, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Error, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, proto::MetricFamily};
 
 use crate::{
     plan::Family,
@@ -15,11 +15,19 @@ use crate::{
 /// # Errors
 /// If a metric is defined wrongly: a bug.
 pub(crate) fn render(shared: &Shared) -> Result<String, Error> {
+    TextEncoder::new().encode_to_string(&gather(shared)?)
+}
+
+/// The same, before it is text.
+///
+/// # Errors
+/// If a metric is defined wrongly: a bug.
+pub(crate) fn gather(shared: &Shared) -> Result<Vec<MetricFamily>, Error> {
     let (status, page) = (shared.look(), Page::default());
     whole(&page, shared, &status)?;
     sessions(&page, &status)?;
     prefixes(&page, &status)?;
-    TextEncoder::new().encode_to_string(&page.registry.gather())
+    Ok(page.registry.gather())
 }
 
 #[derive(Default)]
@@ -98,11 +106,7 @@ fn prefixes(page: &Page, status: &Status) -> Result<(), Error> {
         page.gauge("culvert_bgp_announced_prefixes", "Prefixes that are announced to anybody", &["family"])?;
     let wanted = page.gauge("culvert_bgp_wanted_prefixes", "Prefixes that may be announced", &["family"])?;
     for family in Family::ALL {
-        let count = match family {
-            Family::Ipv4 => status.announced.ipv4.len(),
-            Family::Ipv6 => status.announced.ipv6.len(),
-        };
-        announced.with_label_values(&[family.word()]).set(count as i64);
+        announced.with_label_values(&[family.word()]).set(status.announced.count().get(family).cast_signed());
         wanted.with_label_values(&[family.word()]).set(status.wanted.get(family).cast_signed());
     }
     Ok(())

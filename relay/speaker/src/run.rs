@@ -1,12 +1,14 @@
 //! The life of the process: listen, watch, apply, look, leave.
 
 use std::{
+    future::ready,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use pod::{Offer, api, mounted, offers};
+use telemetry::Telemetry;
 use tokio::{
     net::TcpListener,
     runtime::Builder,
@@ -16,7 +18,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use crate::{admin, cli::Options, host::Host, leave::Leave, peers, shared::Shared, speaker::Speaker};
+use crate::{admin, cli::Options, host::Host, leave::Leave, metrics, peers, shared::Shared, speaker::Speaker};
 
 /// How often BIRD is looked at. It logs what happens, and that is looked at straight away; this is for what it does not
 /// log: failover depends on it.
@@ -35,16 +37,16 @@ const SETTLE_BIRD: Duration = Duration::from_millis(2);
 ///
 /// # Errors
 /// What keeps it from starting.
-pub(crate) fn run(options: Options) -> Result<(), String> {
+pub(crate) fn run(options: Options, mut telemetry: Telemetry) -> Result<(), String> {
     // One thread: BIRD ends with the thread that started it.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| format!("no runtime: {error}"))?;
-    let result = runtime.block_on(start_and_serve(options));
+    let result = runtime.block_on(start_and_serve(options, &mut telemetry));
     // Requests in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
-async fn start_and_serve(options: Options) -> Result<(), String> {
+async fn start_and_serve(options: Options, telemetry: &mut Telemetry) -> Result<(), String> {
     let signals = Signals::listen()?;
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let pod = variable("POD_NAME").ok_or("POD_NAME says nothing: router IDs and the drain list need the pod's name")?;
@@ -67,6 +69,8 @@ async fn start_and_serve(options: Options) -> Result<(), String> {
         tokio::spawn(api::watch(options.fleet.clone(), offer.clone(), shared.contact.clone()));
     }
     tokio::spawn(peers::serve(socket, Arc::clone(&shared)));
+    let pushed = Arc::clone(&shared);
+    telemetry.push(move || ready(metrics::gather(&pushed).map_err(|error| error.to_string())));
     tokio::spawn(admin::serve(listener, Arc::clone(&shared)));
     let (tell, news) = channel(1);
     let passwords = options.passwords_dir.clone().map(|folder| (mounted::start(&folder).spawn(), folder));

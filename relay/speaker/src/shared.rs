@@ -211,6 +211,12 @@ impl Reports for Status {
     }
 }
 
+impl Announced {
+    pub(crate) fn count(&self) -> Count {
+        Count { ipv4: self.ipv4.len() as u64, ipv6: self.ipv6.len() as u64 }
+    }
+}
+
 impl Count {
     pub(crate) fn of(mut count: impl FnMut(Family) -> u64) -> Self {
         Self { ipv4: count(Family::Ipv4), ipv6: count(Family::Ipv6) }

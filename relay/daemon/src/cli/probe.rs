@@ -1,8 +1,8 @@
 //! What the test's pod is told.
 
-use ::pod::log::Log;
 use clap::{Args, value_parser};
 use crds::BorderRelay;
+use telemetry::Log;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProbeOptions {

@@ -51,6 +51,12 @@ fn a_tun_of_that_name() {
 }
 
 #[test]
+fn a_collector_without_an_address() {
+    let wrapper = ["env", "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317"];
+    refused(&node(), &wrapper, &[], HOST, &["OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317", "http://HOST:PORT"]);
+}
+
+#[test]
 fn a_busy_port() {
     let node = node();
     let listener = node.inside(|| std::net::TcpListener::bind(ADMIN).unwrap());

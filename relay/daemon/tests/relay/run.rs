@@ -53,6 +53,23 @@ fn json_logs_are_json_and_name_what_was_set() {
     assert_eq!(started["domains"], 1);
 }
 
+/// Its address is one of ours, where nobody listens.
+#[test]
+fn a_collector_that_is_away_costs_one_line() {
+    let node = Node::new();
+    node.write("isp-a.yaml", &isp_a());
+    let before = node.picture();
+    let wrapper = ["env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_METRIC_EXPORT_INTERVAL=20"];
+    let relay = node.launch(&wrapper, &[]).ready();
+    relay.until("complains", |relay| relay.log().contains("metrics do not reach the collector"));
+    node.send_udp("67.91.205.2:6600");
+    relay.until("counted", |relay| relay.metric(FORWARDED) == 1);
+    let (status, log) = relay.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(log.matches("do not reach the collector").count(), 1, "{log}");
+    assert_eq!(node.picture(), before);
+}
+
 #[test]
 fn a_domain_without_auto_route_gets_no_routes_and_is_served_all_the_same() {
     let node = Node::new();
