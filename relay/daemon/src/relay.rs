@@ -21,6 +21,7 @@ use tokio::{
     task::block_in_place,
     time::sleep,
 };
+use tracing::{Instrument, debug_span};
 
 pub(crate) use self::target::Target;
 use self::{gate::Gate, revisions::Revisions};
@@ -315,7 +316,7 @@ impl Relay {
             return Err(obstacles);
         }
         (self.target, self.leaving, self.replaced) = (next, leaving, replaced);
-        self.apply(plan, true).await?;
+        self.apply(plan, true).instrument(debug_span!("apply")).await?;
         self.activated();
         Ok(())
     }
@@ -359,7 +360,7 @@ impl Relay {
         self.host.add_routes(&local).await.map_err(lines)?;
         self.host.remove_routes(change.old_routes, &before).await;
         if tables {
-            block_in_place(|| self.swap());
+            block_in_place(|| debug_span!("swap tables").in_scope(|| self.swap()));
         }
         let ways = if self.plan.has_mape_prefixes { Ways::Apart } else { Ways::Together };
         if ways != self.ways {

@@ -24,6 +24,7 @@ use pod::{
 use crate::{
     host::Host,
     plan::{Attributes, Input, Obstacle, Phase, Plan, Pod},
+    trace::News,
 };
 
 /// A relay may read a revision so much later than its speaker.
@@ -34,6 +35,8 @@ pub(crate) struct Inputs {
     name: FleetName,
     choice: Choice,
     revision: Option<(Identity, Vec<Domain>)>,
+    /// What led to it.
+    traceparent: Option<String>,
     /// What earlier revisions announced in another shape, and until when it may be.
     replaced: Replaced<Attributes>,
     /// The fleet as each source has it, or why it is none.
@@ -58,6 +61,7 @@ impl Inputs {
             choice: Choice::new(Some(name.clone())),
             name,
             revision: None,
+            traceparent: None,
             replaced: Replaced::default(),
             fleets: BTreeMap::new(),
             leaving: BTreeMap::new(),
@@ -81,7 +85,8 @@ impl Inputs {
         if let Decision::Take(revision, identity) = self.choice.consider(source, read) {
             tracing::info!(revision = identity.sequence, hash = identity.hash, source = source.word(), "revision read");
             self.choice.activated(identity.clone());
-            let Revision { domains, .. } = revision;
+            let Revision { domains, traceparent, .. } = revision;
+            self.traceparent = traceparent;
             self.replace(&domains, Instant::now());
             self.revision = Some((identity, domains));
         }
@@ -162,6 +167,12 @@ impl Inputs {
 
     pub(crate) fn revision(&self) -> Option<Identity> {
         self.revision.as_ref().map(|(identity, _)| identity.clone())
+    }
+
+    /// The revision, if it is other than the one in use.
+    pub(crate) fn news(&self, in_use: Option<&Identity>) -> Option<News> {
+        let identity = self.revision().filter(|revision| in_use != Some(revision))?;
+        Some(News { identity, traceparent: self.traceparent.clone(), is_first: in_use.is_none() })
     }
 
     pub(crate) fn refusal(&self, api_has_spoken: bool) -> Option<Refusal> {

@@ -7,6 +7,7 @@
 //!      |-> peers   a socket for the relay: which routers are up
 //!      '-> admin   HTTP: /state, /metrics, /livez, /readyz, /startupz
 //! leave: SIGTERM, step by step
+//! trace: what becomes of a revision, for who looks at traces
 //! offline: `culvert-speaker render`
 //! ```
 #![forbid(unsafe_code)]
@@ -28,6 +29,7 @@ mod sessions;
 mod shared;
 mod speaker;
 mod state;
+mod trace;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 use jiff::Timestamp;
 use pod::Offer;
 use tokio::sync::mpsc::Sender;
+use tracing::{Instrument, Span};
 
 use crate::{
     bird::{Files, read::Protocol},
@@ -17,6 +18,7 @@ use crate::{
     render::render,
     sessions::Sessions,
     shared::{Announced, Count, SessionState, Shared},
+    trace::{self, News},
 };
 
 /// A speaker at work.
@@ -33,6 +35,8 @@ pub(crate) struct Speaker {
     /// By session: how often what it announces had changed when it was last read.
     read_at: Vec<(String, u64)>,
     pub(crate) leave: Leave,
+    /// Goes on until what is announced is as much as should be.
+    announcing: Option<Span>,
     /// Obstacles that are in the log.
     told: Vec<Obstacle>,
 }
@@ -51,6 +55,7 @@ impl Speaker {
             announced: Announced::default(),
             read_at: Vec::new(),
             leave: Leave::No,
+            announcing: None,
             told: Vec::new(),
         }
     }
@@ -86,7 +91,12 @@ impl Speaker {
     async fn refresh(&mut self) {
         let mut obstacles = self.inputs.obstacles();
         if let Some((plan, families)) = self.inputs.plan(self.leave.phase()) {
-            let applied = self.keeper.apply(&render(&plan, self.table)).await;
+            let news = self.shared.board.read(|status| self.inputs.news(status.revision.as_ref()));
+            let span = news.as_ref().map_or_else(Span::none, News::configure);
+            let applied = self.keeper.apply(&render(&plan, self.table)).instrument(span.clone()).await;
+            if let Err(obstacle) = &applied {
+                trace::refused(&span, obstacle);
+            }
             obstacles = plan.obstacles.iter().cloned().chain(applied.as_ref().err().cloned()).collect();
             let (generation, revision) = (self.inputs.generation(), self.inputs.revision());
             let wanted = Count::of(|family| plan.announcements.count(family) as u64);
@@ -99,6 +109,7 @@ impl Speaker {
             });
             if applied.is_ok() {
                 self.plan = Some(plan);
+                self.announcing = news.map(|news| news.announce(wanted)).or(self.announcing.take());
             }
         }
         self.tell(&obstacles);
@@ -141,6 +152,9 @@ impl Speaker {
         });
         for change in changes {
             tracing::info!("{change}");
+        }
+        if self.shared.board.read(|status| status.wanted == status.announced.count()) {
+            self.announcing = None;
         }
     }
 

@@ -7,7 +7,9 @@ use std::{
 };
 
 use crds::revision::{self, INDEX, Index, Revision};
+use telemetry::{follow, link};
 use tokio::task::block_in_place;
+use tracing::{Instrument, Span, debug_span, field::Empty};
 
 use super::{Relay, Target};
 use crate::{
@@ -119,7 +121,10 @@ pub(super) async fn consider(relay: &mut Relay, offer: Offer) {
     relay.revisions.draining.insert(offer.source, offer.draining());
     let read = block_in_place(|| revision::decode(&offer.files));
     match relay.revisions.choice.consider(offer.source, read) {
-        Decision::Take(revision, identity) => take(relay, &offer, revision, identity).await,
+        Decision::Take(revision, identity) => {
+            let span = span(&offer, &revision, &identity, relay.target.sequence.is_none());
+            take(relay, &offer, revision, identity).instrument(span).await;
+        }
         Decision::Confirmed => relay.shared.update(|status| {
             let source = status.config.source.get_or_insert(offer.source);
             *source = offer.source.min(*source);
@@ -129,8 +134,24 @@ pub(super) async fn consider(relay: &mut Relay, offer: Offer) {
     relay.revisions.report();
 }
 
+/// Programming is part of what led to the revision. What a relay starts with may have come about long before.
+fn span(offer: &Offer, revision: &Revision, identity: &Identity, is_first: bool) -> Span {
+    let span = debug_span!(
+        "program revision",
+        sequence = identity.sequence,
+        hash = identity.hash,
+        source = offer.source.word(),
+        domains = revision.domains.len(),
+        rules = revision.rules(),
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+    );
+    let traceparent = revision.traceparent.as_deref();
+    if is_first { link(span, traceparent) } else { follow(span, traceparent) }
+}
+
 async fn take(relay: &mut Relay, offer: &Offer, revision: Revision, identity: Identity) {
-    let target = block_in_place(|| target(offer.source, revision, &identity));
+    let target = block_in_place(|| debug_span!("compile").in_scope(|| target(offer.source, revision, &identity)));
     let taken = match target {
         Ok(target) => relay.take(target).await.map_err(|errors| Refusal {
             reason: "NotActivated",
@@ -148,10 +169,12 @@ async fn take(relay: &mut Relay, offer: &Offer, revision: Revision, identity: Id
                 rules = relay.target.fleet.rules().count(),
                 "revision in use"
             );
-            block_in_place(|| relay.revisions.keep(&identity, &offer.files));
+            block_in_place(|| debug_span!("keep").in_scope(|| relay.revisions.keep(&identity, &offer.files)));
             relay.revisions.choice.activated(identity);
         }
         Err(refusal) => {
+            let span = Span::current();
+            span.record("otel.status_code", "ERROR").record("otel.status_description", &refusal.message);
             relay.shared.update(|status| status.config.failures += 1);
             relay.revisions.choice.refuse(offer.source, refusal);
         }
