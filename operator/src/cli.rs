@@ -6,7 +6,7 @@ use clap::Parser;
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use telemetry::Log;
 
-use crate::fleet::build::Settings;
+use crate::fleet::build::{Collector, Settings};
 
 /// The operator of Culvert: BorderRelay and MapDomain objects become fleets of MAP-E border relays.
 #[derive(Debug, Clone, Parser)]
@@ -61,15 +61,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// What whoever runs the operator decides for all fleets.
+    /// What whoever runs the operator decides for all fleets. `collector`: where they send, which is said in variables of its own.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self, collector: Collector) -> Settings {
         Settings {
             relay_image: self.relay_image.clone(),
             speaker_image: self.speaker_image.clone(),
             priority_class: self.relay_priority_class.clone().filter(|class| !class.is_empty()),
             api_server_ports: self.api_server_ports.clone(),
             relay_clients: self.relay_clients.clone().unwrap_or_default().0,
+            collector,
         }
     }
 
@@ -115,14 +116,15 @@ mod tests {
     fn images_are_needed() {
         let error = Options::try_parse_from(["culvert-operator"]).unwrap_err().to_string();
         assert!(error.contains("--relay-image") && error.contains("--speaker-image"), "{error}");
-        assert_eq!(options(&[]).settings().api_server_ports, [443, 6443]);
-        assert_eq!(options(&["--api-server-ports", "8443"]).settings().api_server_ports, [8443]);
+        let ports = |args: &[&str]| options(args).settings(Collector::default()).api_server_ports;
+        assert_eq!(ports(&[]), [443, 6443]);
+        assert_eq!(ports(&["--api-server-ports", "8443"]), [8443]);
     }
 
     #[test]
     fn clients_are_peers_in_json() {
-        let clients = |text| options(&["--relay-clients", text]).settings().relay_clients;
-        assert_eq!(options(&[]).settings().relay_clients, []);
+        let clients = |text| options(&["--relay-clients", text]).settings(Collector::default()).relay_clients;
+        assert_eq!(options(&[]).settings(Collector::default()).relay_clients, []);
         assert!(clients(r#"[{"ipBlock": {"cidr": "192.0.2.0/24"}}]"#)[0].ip_block.is_some());
         let refused =
             Options::try_parse_from(["o", "--relay-image", "x", "--speaker-image", "y", "--relay-clients", "{}"]);

@@ -28,7 +28,7 @@ use crate::{
     domain,
     error::Error,
     events::Events,
-    fleet,
+    fleet::{self, build::Collector},
     keyed::Keyed,
     metrics::Metrics,
     poll::{Answers, poll},
@@ -81,7 +81,7 @@ async fn one(
     let context = Arc::new(Context {
         client: client.clone(),
         namespace: namespace.map(str::to_owned),
-        settings: options.settings(),
+        settings: options.settings(Collector::new(&telemetry::Settings::read())?),
         world,
         answers,
         currents: Keyed::default(),

@@ -27,7 +27,7 @@ relays:
   apiServerPorts: [8443]
   networkPolicy: {from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
 log: {format: text, level: debug}
-otlp: {endpoint: "http://collector.monitoring:4317"}
+otlp: {endpoint: "http://collector.monitoring:4317", metrics: false}
 extraEnv: [{name: OTEL_SERVICE_NAME, value: culvert}]
 metrics: {port: 9999}
 monitoring:

@@ -49,7 +49,7 @@ def test_values_reach_the_pods(stage: Stage):
     for name in ("relay", "speaker"):
         assert environment(container)[f"CULVERT_{name.upper()}_IMAGE"] == f"localhost/culvert-{name}:{version}"
     assert environment(container)["CULVERT_API_SERVER_PORTS"] == "443,6443"
-    assert not {"OTEL_EXPORTER_OTLP_ENDPOINT", "CULVERT_NAMESPACES"} & set(environment(container))
+    assert not {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_METRICS_EXPORTER", "CULVERT_NAMESPACES"} & set(environment(container))
     assert [spread["topologyKey"] for spread in usual["topologySpreadConstraints"]] == [
         "kubernetes.io/hostname", "topology.kubernetes.io/zone"]
 
@@ -65,6 +65,7 @@ def test_values_reach_the_pods(stage: Stage):
         "CULVERT_LOG_FORMAT": "text",
         "CULVERT_LOG_LEVEL": "debug",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.monitoring:4317",
+        "OTEL_METRICS_EXPORTER": "none",
         "OTEL_SERVICE_NAME": "culvert",
     }.items() <= environment(container).items()
     clients = json.loads(environment(container)["CULVERT_RELAY_CLIENTS"])
@@ -125,6 +126,8 @@ def test_wrong_values(stage: Stage):
             ("watchNamespaces={Fleets}", "watchNamespaces"),
             ("log.format=xml", "format"),
             ("otlp.endpoint=collector:4317", "endpoint"),
+            ("otlp.endpoint=https://collector:4317", "endpoint"),
+            ("otlp.endpoint=http://collector", "endpoint"),
             ("metrics.port=80", "port"),
             ("monitoring.podMonitor.enable=true", "podMonitor", "enable"),
             ("monitoring.prometheusRule.minimumRelays=0", "minimumRelays"),

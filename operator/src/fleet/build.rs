@@ -20,6 +20,7 @@ use super::{
 };
 
 mod access;
+mod collector;
 mod container;
 mod deployment;
 mod network_policy;
@@ -27,6 +28,7 @@ mod pod;
 mod revisions;
 
 pub use access::role as relay_role;
+pub use collector::Collector;
 pub use container::SPEAKER;
 pub use revisions::next;
 
@@ -43,6 +45,8 @@ pub struct Settings {
     pub api_server_ports: Vec<u16>,
     /// Who may reach relays' pages, as `from` of a NetworkPolicy; nobody in particular is everybody.
     pub relay_clients: Vec<NetworkPolicyPeer>,
+    /// Where relays and speakers send traces and metrics.
+    pub collector: Collector,
 }
 
 /// What should be.

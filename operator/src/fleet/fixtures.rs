@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{build::Settings, found::RelayPod};
+use super::{
+    build::{Collector, Settings},
+    found::RelayPod,
+};
 use crate::{
     answer::Answer,
     relay::{Revision, State},
@@ -38,6 +41,7 @@ pub(crate) fn settings() -> Settings {
         priority_class: None,
         api_server_ports: vec![443, 6443],
         relay_clients: Vec::new(),
+        collector: Collector::default(),
     }
 }
 

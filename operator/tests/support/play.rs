@@ -7,7 +7,7 @@ use culvert_operator::{
     answer::Answer,
     domain::report::{View, status as domain_status},
     fleet::{
-        build::{Settings, Wanted, build},
+        build::{Collector, Settings, Wanted, build},
         found::{Current, Found, Held, RelayPod},
         network::Network,
         report::{self, Done, Outcome},
@@ -65,6 +65,7 @@ fn reconcile(fleet: &BorderRelay, cluster: &Cluster, now: Timestamp) -> (Vec<Val
         priority_class: None,
         api_server_ports: vec![443, 6443],
         relay_clients: Vec::new(),
+        collector: cluster.collector(),
     };
     let valid = match validate(fleet, &found) {
         Ok(valid) => valid,
@@ -109,6 +110,18 @@ fn readable(config_map: &ConfigMap) -> Value {
 }
 
 impl Cluster {
+    /// Of the operator's environment.
+    fn collector(&self) -> Collector {
+        let variables = self
+            .0
+            .get("Environment")
+            .into_iter()
+            .flatten()
+            .flat_map(|it| it["variables"].as_object().expect("variables"));
+        let variables = variables.map(|(name, value)| (name.clone(), value.as_str().expect("text").to_owned()));
+        Collector::new(&variables.collect()).expect("variables that mean something")
+    }
+
     fn read(input: &str) -> Self {
         let mut kinds: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for document in serde_saphyr::from_multiple::<Value>(input).expect("YAML") {

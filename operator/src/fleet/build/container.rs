@@ -68,7 +68,7 @@ pub(super) fn relay(valid: &Valid, settings: &Settings) -> Container {
         restart_policy: Some("Always".to_owned()),
         command: Some(["/culvert-relay", "run"].map(str::to_owned).to_vec()),
         args: Some(flags(config)),
-        env: Some(environment()),
+        env: Some(environment(RELAY, config, settings)),
         ports: Some(vec![port(METRICS, relay::ADMIN_PORT)]),
         resources: with_devices(config.pod_template.resources.as_ref(), &valid.devices),
         security_context: Some(privileges(0, &["NET_ADMIN"])),
@@ -100,7 +100,7 @@ pub(super) fn speaker(config: &FleetConfig, settings: &Settings) -> Container {
             format!("--route-table={}", routes::TABLE),
             format!("--admin=$(POD_IP):{}", speaker::ADMIN_PORT),
         ]),
-        env: Some(environment()),
+        env: Some(environment(SPEAKER, config, settings)),
         ports: Some(vec![port(BGP_METRICS, speaker::ADMIN_PORT)]),
         resources: pod.resources.clone(),
         // For TCP port 179, and the priority of BFD's packets.
@@ -178,7 +178,7 @@ fn flags(config: &FleetConfig) -> Vec<String> {
     flags
 }
 
-fn environment() -> Vec<EnvVar> {
+fn environment(container: &str, config: &FleetConfig, settings: &Settings) -> Vec<EnvVar> {
     let field = |(name, path): (&str, &str)| EnvVar {
         name: name.to_owned(),
         value_from: Some(EnvVarSource {
@@ -188,7 +188,7 @@ fn environment() -> Vec<EnvVar> {
         ..EnvVar::default()
     };
     let fields = [("POD_IP", "status.podIP"), ("POD_NAME", "metadata.name"), ("NODE_NAME", "spec.nodeName")];
-    fields.map(field).to_vec()
+    fields.map(field).into_iter().chain(settings.collector.environment(&config.name, container)).collect()
 }
 
 fn privileges(user: i64, added: &[&str]) -> SecurityContext {

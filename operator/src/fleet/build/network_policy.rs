@@ -19,8 +19,9 @@ pub(super) fn network_policy(fleet: &BorderRelay, settings: &Settings) -> Networ
     let ports = ports.into_iter().flatten().map(tcp).collect();
     let clients = &settings.relay_clients;
     let ingress = NetworkPolicyIngressRule { ports: Some(ports), from: (!clients.is_empty()).then(|| clients.clone()) };
-    let api_server = settings.api_server_ports.iter().map(|port| tcp(*port)).collect();
-    let egress = NetworkPolicyEgressRule { ports: Some(api_server), ..NetworkPolicyEgressRule::default() };
+    let api_server = settings.api_server_ports.iter().map(|port| tcp(*port));
+    let out = api_server.chain(settings.collector.ports()).collect();
+    let egress = NetworkPolicyEgressRule { ports: Some(out), ..NetworkPolicyEgressRule::default() };
     NetworkPolicy {
         metadata: names::owned(names::child(&name), fleet),
         spec: Some(NetworkPolicySpec {
