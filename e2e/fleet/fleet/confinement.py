@@ -109,8 +109,9 @@ class Container:
         for folder, folders, files in os.walk(self.root):
             folders[:] = [name for name in folders if Path(folder, name) not in skipped]
             for path in (Path(folder, name) for name in files):
-                if path.is_file() and content in path.read_bytes():
-                    found.append("/" + str(path.relative_to(self.root)))
+                with contextlib.suppress(FileNotFoundError):  # a program writes anew what it keeps
+                    if path.is_file() and content in path.read_bytes():
+                        found.append("/" + str(path.relative_to(self.root)))
         return found
 
     def __str__(self) -> str:

@@ -98,7 +98,7 @@ class Guarded:
         pods = self.cluster.get("pods", "--all-namespaces")["items"]
         labels = {one["metadata"]["name"]: one["metadata"]["labels"] for one in self.cluster.get("namespaces")["items"]}
         return [pod["status"]["podIP"] for peer in peers for pod in pods if "podIP" in pod["status"]
-                and selects(peer.get("namespaceSelector", {}), labels[pod["metadata"]["namespace"]])
+                and selects(peer["namespaceSelector"], labels[pod["metadata"]["namespace"]])
                 and selects(peer.get("podSelector", {}), pod["metadata"].get("labels", {}))]
 
 

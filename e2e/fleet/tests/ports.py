@@ -9,12 +9,14 @@ from fleet import manifests
 from fleet.manifests import DOMAIN, FLEET, HALVES, small_rule
 from fleet.policies import EPHEMERAL, Guarded, Open
 from fleet.relays import ADMIN_PORT, SPEAKER_PORT, SIDE4, SIDE6, RelayPod
-from fleet.scene import Scene
+from fleet.scene import Scene, pause
+from lab.lab import eventually
 from lab.namespaces import Namespace
 
 OTHER = "second"  # a fleet without BGP
 BGP, BFD = Open("TCP", 179), Open("UDP", 3784)
 METRICS_PORT = 8080  # the operator's
+NAME = "kubernetes.io/metadata.name"  # which the API server labels each namespace with
 NOBODYS = 8099  # a port that no policy names
 
 
@@ -57,8 +59,39 @@ def test_policies_enforced(scene: Scene):
         expect(wanted + unwanted)  # a control: so whoever is refused below is so by the policies
         with enforced(pods):
             expect(wanted, unwanted)
-            change_arrives(scene, relay)
+            change_arrives(scene)
     assert scene.relays()[0].containers == relay.containers, "a container was restarted: probes did not arrive"
+
+
+def test_clients(scene: Scene):
+    """with `relays.networkPolicy.from` and `networkPolicy.egress`: who is named and the operators reach relays' pages, and nobody
+    else does; operators reach these and the API server, and nothing else"""
+    relay, _ = start(scene)
+    scene.pod("named", 1)
+    scene.pod("stranger", 1)
+    named = {"namespaceSelector": {"matchLabels": {NAME: scene.name}}, "podSelector": {"matchLabels": {"app": "named"}}}
+    scene.culvert.upgrade(relays={"networkPolicy": {"from": [named]}}, networkPolicy={"egress": {"enabled": True}})
+    try:
+        scene.culvert.wait_operators(2)
+        assert eventually(lambda: pause(lambda: len(guarded(scene)[0].policies[0]["ingress"][0].get("from", [])) == 2), 30), (
+            scene.kubectl("get", "networkpolicy", "-o", "yaml"))
+        own, *operators = guarded(scene)
+        who = {"named": own_of(scene, "named"), **{pod.name: pod for pod in operators}}
+        wanted = [Flow(name, pod.network, relay.ip, port) for name, pod in who.items() for port in (ADMIN_PORT, SPEAKER_PORT)]
+        strangers = {"stranger": own_of(scene, "stranger").network, "API server": scene.fabric.control}
+        unwanted = [Flow(name, space, relay.ip, port) for name, space in strangers.items() for port in (ADMIN_PORT, SPEAKER_PORT)]
+        wanted += [Flow("operator", pod.network, str(API_CLUSTER_IP), 443) for pod in operators]
+        unwanted += [Flow("operator", pod.network, str(node_address(1)), 10250) for pod in operators]
+        expect(wanted + unwanted)
+        with enforced([own, *operators]):
+            expect(wanted, unwanted)
+            change_arrives(scene)
+    finally:
+        scene.culvert.upgrade()
+
+
+def own_of(scene: Scene, name: str) -> Guarded:
+    return Guarded(scene.cluster, scene.get("pod", name))
 
 
 def start(scene: Scene) -> tuple[RelayPod, list[Guarded]]:
@@ -122,7 +155,7 @@ def expect(wanted: list[Flow], unwanted: list[Flow] = ()) -> None:
     assert not wrong, wrong
 
 
-def change_arrives(scene: Scene, relay: RelayPod) -> None:
+def change_arrives(scene: Scene) -> None:
+    """At the relay, by its word to the operator."""
     scene.apply(manifests.domain(scene.name, rules=[*HALVES, small_rule(20)]))
     scene.expect("MapDomain", DOMAIN, Programmed=True, Ready=True, Advertised=True)
-    assert "10.64.20.0/24" in str(relay.state()["domains"]), relay.state()

@@ -38,7 +38,9 @@ monitoring:
   prometheusRule: {enabled: true, minimumRelays: 3, runbooks: "https://wiki.example.com/culvert/"}
 dashboards: {enabled: true, namespace: fleets-a, label: example.com/dashboard, labelValue: "yes", folderAnnotation: example.com/folder, folder: Networks}
 serviceAccount: {name: robot, annotations: {example.com/a: b}}
-networkPolicy: {from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
+networkPolicy:
+  from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
+  egress: {enabled: true, more: [{ports: [{port: 53, protocol: UDP}]}]}
 resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 2, memory: 1Gi}}
 priorityClassName: system-node-critical
 nodeSelector: {example.com/control: "yes"}
