@@ -40,7 +40,7 @@ dashboards: {enabled: true, namespace: fleets-a, label: example.com/dashboard, l
 serviceAccount: {name: robot, annotations: {example.com/a: b}}
 networkPolicy:
   from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
-  egress: {enabled: true, more: [{ports: [{port: 53, protocol: UDP}]}]}
+  egress: {enabled: true, more: [{ports: [{port: 5140, protocol: UDP}]}]}
 resources: {requests: {cpu: 1, memory: 1Gi}, limits: {cpu: 2, memory: 1Gi}}
 priorityClassName: system-node-critical
 nodeSelector: {example.com/control: "yes"}

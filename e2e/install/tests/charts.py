@@ -53,7 +53,9 @@ def test_values_reach_the_pods(stage: Stage):
     assert [spread["topologyKey"] for spread in usual["topologySpreadConstraints"]] == [
         "kubernetes.io/hostname", "topology.kubernetes.io/zone"]
 
-    other = deployment(accepted(stage.server, VALUES["everything"]))
+    everything = accepted(stage.server, VALUES["everything"])
+    assert let_out(everything) == [{8443}, {9108, 9109}, {4317, 53}, {5140}]
+    other = deployment(everything)
     container = other["containers"][0]
     assert container["image"] == "registry.example.com:5000/culvert/op:v1"
     assert {
@@ -77,6 +79,12 @@ def test_values_reach_the_pods(stage: Stage):
     spread = other["topologySpreadConstraints"]
     assert [entry["topologyKey"] for entry in spread] == ["rack"]
     assert spread[0]["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] == "culvert-operator"
+
+
+def let_out(rendered: list[dict]) -> list[set[int]]:
+    """The ports that the operators' network policy lets them out by: the API server's, relays', the collector's, others."""
+    policy = next(thing for thing in rendered if thing["kind"] == "NetworkPolicy")
+    return [{port["port"] for port in rule["ports"]} for rule in policy["spec"]["egress"]]
 
 
 def test_what_helm_test_runs(stage: Stage):
