@@ -39,9 +39,6 @@ impl Collector {
 
     pub(crate) async fn send_spans(&self, spans: ExportTraceServiceRequest) -> Result<(), Status> {
         let mut client = TraceServiceClient::new(self.channel.clone());
-        if let Some(compression) = self.destination.compression {
-            client = client.send_compressed(compression);
-        }
         let answer = client.export(self.request(spans)).await?.into_inner();
         if let Some(partly) = answer.partial_success.filter(|partly| partly.rejected_spans > 0) {
             self.complain(&format!("{} spans are refused: {}", partly.rejected_spans, partly.error_message));
@@ -51,9 +48,6 @@ impl Collector {
 
     pub(crate) async fn send_metrics(&self, metrics: ExportMetricsServiceRequest) -> Result<(), Status> {
         let mut client = MetricsServiceClient::new(self.channel.clone());
-        if let Some(compression) = self.destination.compression {
-            client = client.send_compressed(compression);
-        }
         let answer = client.export(self.request(metrics)).await?.into_inner();
         if let Some(partly) = answer.partial_success.filter(|partly| partly.rejected_data_points > 0) {
             self.complain(&format!("{} values are refused: {}", partly.rejected_data_points, partly.error_message));

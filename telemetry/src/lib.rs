@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! log       flags; what is a line
-//! settings  the standard variables, OTEL_...: where to send, how often, with which headers
+//! settings  the standard variables, OTEL_...: where to send, how often, with which headers (variable, endpoint)
 //! context   a trace goes on in another process: W3C traceparent
 //! spans   --.
 //!            +--> collector  sends, and complains at most once a minute
@@ -16,6 +16,7 @@
 
 mod collector;
 mod context;
+mod endpoint;
 mod log;
 mod metrics;
 mod push;
@@ -23,6 +24,7 @@ mod settings;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod variable;
 
 use std::{
     future::Future,
@@ -44,8 +46,10 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, registry:
 use self::{collector::Collector, metrics::Origin, settings::Signal, spans::Spans};
 pub use self::{
     context::{follow, link, traceparent},
+    endpoint::Endpoint,
     log::Log,
-    settings::{Endpoint, Error, Settings},
+    settings::Settings,
+    variable::Error,
 };
 
 /// How long the end of a program waits until what is left is sent.

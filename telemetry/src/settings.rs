@@ -1,17 +1,18 @@
 //! The variables that OpenTelemetry has for all programs (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>), as far
 //! as they mean something here.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use percent_encoding::percent_decode_str;
-use tonic::{codec::CompressionEncoding, metadata::MetadataMap};
+use tonic::metadata::MetadataMap;
+
+use crate::{
+    endpoint::Endpoint,
+    variable::{Error, Setting},
+};
 
 /// Settings that whoever starts other programs hands on to them. No headers: what is secret stays where it is.
-const HANDED_ON: [&str; 14] = [
-    "OTEL_EXPORTER_OTLP_COMPRESSION",
+const HANDED_ON: [&str; 12] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION",
     "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
     "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -29,36 +30,11 @@ const HANDED_ON: [&str; 14] = [
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// What keeps a program from sending as it is told.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A variable means nothing.
-    #[error("{variable}={value}: {why}")]
-    Variable {
-        /// Which one.
-        variable: String,
-        /// What it says.
-        value: String,
-        /// What is wrong with that.
-        why: String,
-    },
-    /// The system has no threads left.
-    #[error("no threads for traces and metrics: {0}")]
-    Threads(std::io::Error),
-}
-
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     Traces,
     Metrics,
-}
-
-/// Where a collector listens: `http://HOST:PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    uri: Uri,
-    port: u16,
 }
 
 /// Where a signal goes, and how.
@@ -67,7 +43,6 @@ pub(crate) struct Destination {
     pub(crate) signal: Signal,
     pub(crate) endpoint: Endpoint,
     pub(crate) headers: MetadataMap,
-    pub(crate) compression: Option<CompressionEncoding>,
     pub(crate) timeout: Duration,
 }
 
@@ -119,10 +94,12 @@ impl Settings {
         if let Some(protocol) = self.about(signal, "PROTOCOL").filter(|protocol| protocol.value != "grpc") {
             return Err(protocol.wrong("only `grpc` is spoken here"));
         }
+        if let Some(compression) = self.about(signal, "COMPRESSION").filter(|compression| compression.value != "none") {
+            return Err(compression.wrong("nothing is compressed here"));
+        }
         let headers = self.about(signal, "HEADERS").map(Setting::headers).transpose()?.unwrap_or_default();
-        let compression = self.about(signal, "COMPRESSION").map(Setting::compression).transpose()?.flatten();
         let timeout = self.about(signal, "TIMEOUT").map(Setting::milliseconds).transpose()?.unwrap_or(TIMEOUT);
-        Ok(Some(Destination { signal, endpoint, headers, compression, timeout }))
+        Ok(Some(Destination { signal, endpoint, headers, timeout }))
     }
 
     /// The time from one push of metrics to the next.
@@ -160,57 +137,6 @@ impl FromIterator<(String, String)> for Settings {
     }
 }
 
-/// A variable that is set.
-struct Setting<'v> {
-    variable: String,
-    value: &'v str,
-}
-
-impl Setting<'_> {
-    fn parse<T: FromStr<Err = String>>(self) -> Result<T, Error> {
-        self.value.parse().map_err(|why: String| self.wrong(&why))
-    }
-
-    fn milliseconds(self) -> Result<Duration, Error> {
-        match self.value.parse() {
-            Ok(milliseconds @ 1..) => Ok(Duration::from_millis(milliseconds)),
-            _ => Err(self.wrong("not a number of milliseconds")),
-        }
-    }
-
-    fn compression(self) -> Result<Option<CompressionEncoding>, Error> {
-        match self.value {
-            "none" => Ok(None),
-            "gzip" => Ok(Some(CompressionEncoding::Gzip)),
-            _ => Err(self.wrong("neither `gzip` nor `none`")),
-        }
-    }
-
-    /// `name=value,...`, percent-encoded. Values are secrets: no error repeats them.
-    fn headers(self) -> Result<MetadataMap, Error> {
-        let mut headers = HeaderMap::new();
-        for header in self.value.split(',').filter(|header| !header.trim().is_empty()) {
-            let (name, value) = header_of(header).ok_or_else(|| Error::Variable {
-                variable: self.variable.clone(),
-                value: "...".to_owned(),
-                why: "not a list like `name=value,name=value`, percent-encoded".to_owned(),
-            })?;
-            headers.append(name, value);
-        }
-        Ok(MetadataMap::from_headers(headers))
-    }
-
-    fn wrong(self, why: &str) -> Error {
-        Error::Variable { variable: self.variable, value: self.value.to_owned(), why: why.to_owned() }
-    }
-}
-
-fn header_of(text: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (name, value) = text.split_once('=')?;
-    let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-    Some((name.trim().parse().ok()?, value.parse().ok()?))
-}
-
 impl Signal {
     /// How variables name it.
     fn variable(self) -> &'static str {
@@ -226,47 +152,6 @@ impl Signal {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
         }
-    }
-}
-
-impl Endpoint {
-    /// Its TCP port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Whether somebody has to be asked where it is.
-    #[must_use]
-    pub fn is_name(&self) -> bool {
-        let host = self.uri.host().unwrap_or_default();
-        host.trim_matches(['[', ']']).parse::<IpAddr>().is_err()
-    }
-
-    pub(crate) fn uri(&self) -> Uri {
-        self.uri.clone()
-    }
-}
-
-impl FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("{error}; write `http://HOST:PORT`"))?;
-        match (uri.scheme_str(), uri.port_u16()) {
-            (Some("https"), _) => {
-                Err("TLS is not spoken here: send to a collector nearby by http, and let that one speak TLS".to_owned())
-            }
-            (Some("http"), Some(port)) => Ok(Self { uri, port }),
-            (Some("http"), None) => Err("the port is missing: collectors listen on 4317 for gRPC".to_owned()),
-            _ => Err("write `http://HOST:PORT`".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.uri.fmt(f)
     }
 }
 
@@ -306,15 +191,11 @@ mod tests {
             ENDPOINT,
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://[2001:db8::1]:14317"),
             ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "250"),
-            ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "gzip"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
         ];
         let metrics = destination(&all, Signal::Metrics).unwrap();
         assert_eq!((metrics.endpoint.port(), metrics.endpoint.is_name()), (14317, false));
-        assert_eq!(
-            (metrics.timeout, metrics.compression),
-            (Duration::from_millis(250), Some(CompressionEncoding::Gzip))
-        );
+        assert_eq!(metrics.timeout, Duration::from_millis(250));
         assert_eq!(destination(&all, Signal::Traces).unwrap().endpoint.port(), 4317);
         assert_eq!(settings(&all).metric_interval().unwrap(), Duration::from_secs(5));
     }
@@ -347,7 +228,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317", "TLS is not spoken here"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a b:4317", "invalid uri character"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "only `grpc`"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "neither `gzip` nor `none`"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "nothing is compressed here"),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "10s", "not a number of milliseconds"),
         ] {
             let error = settings(&[ENDPOINT, (variable, value)]).endpoints().unwrap_err().to_string();

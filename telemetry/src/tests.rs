@@ -96,7 +96,7 @@ fn metrics_are_those_of_the_scrape_and_come_once_more_at_the_end() {
     registry.register(Box::new(counter.clone())).unwrap();
     counter.with_label_values(&["a", "Spoofed"]).inc();
     let gather = move || std::future::ready(Ok(registry.gather()));
-    let quick = [("OTEL_METRIC_EXPORT_INTERVAL", "20"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
+    let quick = [("OTEL_METRIC_EXPORT_INTERVAL", "20")];
     traced(&settings(receiver.address, &quick), |telemetry| {
         telemetry.push(gather);
         let received = receiver.metrics.blocking_recv().unwrap();

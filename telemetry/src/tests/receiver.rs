@@ -30,7 +30,6 @@ use tokio::{
 };
 use tonic::{
     Request, Response, Status,
-    codec::CompressionEncoding,
     metadata::MetadataMap,
     transport::{Server, server::TcpIncoming},
 };
@@ -77,10 +76,9 @@ impl Receiver {
         let (answers, headers) = (Arc::new(Semaphore::new(0)), Arc::default());
         let keeper = Keeper { spans, metrics, answers: Arc::clone(&answers), headers: Arc::clone(&headers) };
         let keeper = Arc::new(keeper);
-        let gzip = CompressionEncoding::Gzip;
         let server = Server::builder()
-            .add_service(TraceServiceServer::from_arc(Arc::clone(&keeper)).accept_compressed(gzip))
-            .add_service(MetricsServiceServer::from_arc(keeper).accept_compressed(gzip));
+            .add_service(TraceServiceServer::from_arc(Arc::clone(&keeper)))
+            .add_service(MetricsServiceServer::from_arc(keeper));
         runtime.spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         Self { address, spans: taken_spans, metrics: taken_metrics, answers, headers, _runtime: runtime }
     }
