@@ -3,7 +3,7 @@ SHELL := /bin/bash
 FUZZ_SECONDS ?= 60
 CARGO ?= cargo
 # All but those that need a quiet machine or many minutes, which `make e2e` runs too: failover under 5,000 packets/s, and faults.
-FLEET_TESTS := bgp conditions control_plane counting docs domains editing installation isolation monitoring operating ports privileges scale tokens
+FLEET_TESTS := bgp conditions control_plane counting docs domains editing installation isolation monitoring operating ports privileges scale telemetry tokens
 # The fuzz targets are a workspace of their own.
 FUZZ := --manifest-path relay/fuzz/Cargo.toml
 

@@ -1,4 +1,5 @@
-"""Kubernetes, etcd and Helm, built from their Go modules, whose versions `modules/*/go.mod` pin; and our CNI plugin.
+"""Kubernetes, etcd, Helm and an OpenTelemetry collector, built from their Go modules, whose versions `modules/*/go.mod` pin; and our CNI
+plugin.
 
 The first build takes both cores of a small machine some minutes. Another version is another folder of the cache.
 """
@@ -81,6 +82,7 @@ MODULES = [
         {"helm3": "helm.sh/helm/v3/cmd/helm"},
         {"helm.sh/helm/v3/internal/version.version": "{version}"},
     ),
+    Module(HERE / "modules" / "collector", "go.opentelemetry.io/collector/otelcol", {"otelcol": "."}),
     Module(HERE / "meta-plugin", None, {"meta-plugin": "."}),
 ]
 

@@ -37,14 +37,13 @@ class Installation:
         self.upgrade()
         self.installed = True
 
-    def upgrade(self, charts: Path | None = None, **values) -> None:
-        """Installs the charts of a folder, or those of this repository, whatever is installed; `values` are the chart's."""
+    def upgrade(self, charts: Path | None = None, values: dict | None = None) -> None:
+        """Installs the charts of a folder, or those of this repository, whatever is installed; with these values and no others."""
         crds, culvert = (str(charts / name if charts else chart) for name, chart in RELEASES.items())
         self.helm("upgrade", "--install", "culvert-crds", crds, "--namespace", NAMESPACE)
         self.helm(
             "upgrade", "--install", "culvert", culvert, "--namespace", NAMESPACE,
-            "--set", "images.pullPolicy=Never", *(f"--set-json={name}={json.dumps(value)}" for name, value in values.items()),
-            "--wait", "--timeout", "120s",
+            "--set", "images.pullPolicy=Never", "--set-json", json.dumps(values or {}), "--wait", "--timeout", "120s",
         )
 
     def release(self, version: str, folder: Path) -> Path:

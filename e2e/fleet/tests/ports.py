@@ -70,7 +70,7 @@ def test_clients(scene: Scene):
     scene.pod("named", 1)
     scene.pod("stranger", 1)
     named = {"namespaceSelector": {"matchLabels": {NAME: scene.name}}, "podSelector": {"matchLabels": {"app": "named"}}}
-    scene.culvert.upgrade(relays={"networkPolicy": {"from": [named]}}, networkPolicy={"egress": {"enabled": True}})
+    scene.culvert.upgrade(values={"relays": {"networkPolicy": {"from": [named]}}, "networkPolicy": {"egress": {"enabled": True}}})
     try:
         scene.culvert.wait_operators(2)
         assert eventually(lambda: pause(lambda: len(guarded(scene)[0].policies[0]["ingress"][0].get("from", [])) == 2), 30), (
