@@ -32,7 +32,7 @@ fn judge(metrics: &str, domain: &DomainName, way: Way, smaller: bool) -> String 
     let drops: Vec<String> = ours(metrics, "culvert_dropped_packets_total", domain, way)
         .map(|(labels, count)| format!("{} {count}", label(labels, "reason").unwrap_or("?")))
         .collect();
-    let counted = format!("    the relay has forwarded {forwarded} such packets and dropped {}", list(&drops));
+    let counted = format!("    the relay counted of such packets: forwarded {forwarded}, dropped {}", list(&drops));
     let (into, out_of) = match way {
         Way::FromCe => ("IPv6", "IPv4"),
         Way::ToCe => ("IPv4", "IPv6"),
@@ -114,19 +114,13 @@ culvert_forwarded_packets_total{direction="to_ce",domain="test",namespace="elsew
     #[test]
     fn drops_are_told_with_their_reasons() {
         let told = judged(METRICS, Way::FromCe, false);
-        assert!(
-            told.contains("forwarded 0 such packets and dropped SpoofedSource 3\n") && told.contains("Drop reasons"),
-            "{told}"
-        );
+        assert!(told.contains("forwarded 0, dropped SpoofedSource 3\n") && told.contains("Drop reasons"), "{told}");
     }
 
     #[test]
     fn where_it_was_lost_follows_from_what_was_counted() {
         let told = judged(METRICS, Way::ToCe, false);
-        assert!(
-            told.contains("forwarded 2 such packets and dropped none\n") && told.contains("did not come here"),
-            "{told}"
-        );
+        assert!(told.contains("forwarded 2, dropped none\n") && told.contains("did not come here"), "{told}");
         assert!(told.contains("the IPv6 segment"), "{told}");
         let told = judged("", Way::ToCe, false);
         assert!(told.contains("did not get there") && told.contains("the IPv4 segment"), "{told}");
