@@ -1,21 +1,18 @@
 """Traces and metrics of a whole fleet, by OTLP, at a real collector."""
 
 import contextlib
-import http.client
 import json
 import time
 
 from fleet import manifests
-from fleet.api import connect
 from fleet.collector import ENDPOINT, Collector, Series, Span
 from fleet.manifests import DOMAIN, FLEET, HALVES, small_rule
-from fleet.relays import ADMIN_PORT, SPEAKER_PORT
+from fleet.pages import page
 from fleet.scene import Scene
 from lab.lab import eventually
-from lab.relay import LABEL, SERIES, fetch
+from lab.relay import LABEL, SERIES
 
 OPERATOR, RELAY, SPEAKER = "culvert-operator", "culvert-relay", "culvert-speaker"
-PORTS = {OPERATOR: 8080, RELAY: ADMIN_PORT, SPEAKER: SPEAKER_PORT}
 INTERVAL = 1000  # milliseconds from push to push
 COMPLAINT = "do not reach the collector"
 
@@ -89,10 +86,10 @@ def check_metrics(scene: Scene, collector: Collector) -> None:
 
         def same(service=service, pod=pod, name=name) -> bool:
             time.sleep(0.2)
-            return set(collector.series(service, name)) == scraped(scene, pod["status"]["podIP"], PORTS[service])
+            return set(collector.series(service, name)) == scraped(scene, pod, service)
 
         there = eventually(same, 30)
-        difference = set(collector.series(service, name)) ^ scraped(scene, pod["status"]["podIP"], PORTS[service])
+        difference = set(collector.series(service, name)) ^ scraped(scene, pod, service)
         assert there, f"{service} {name}: {sorted((metric, sorted(labels)) for metric, labels in difference)}"
     pushed = sum(len(collector.series(service, pod["metadata"]["name"])) for service, pod in all_programs)
     scene.say(f"{len(all_programs)} programs push {pushed} series, those that they are scraped for")
@@ -100,12 +97,9 @@ def check_metrics(scene: Scene, collector: Collector) -> None:
     assert rules == {len(HALVES) + 1}, rules
 
 
-def scraped(scene: Scene, address: str, port: int) -> set[Series]:
+def scraped(scene: Scene, pod: dict, service: str) -> set[Series]:
     """The name and labels of each series; a histogram is one, by the name of the whole."""
-    connection = http.client.HTTPConnection(address, port)
-    connection.sock = connect(scene.fabric.control, address, port)
-    status, text = fetch(connection, "/metrics")
-    assert status == 200, f"{address}:{port}: {status}: {text}"
+    text = page(scene.fabric.control, pod["status"]["podIP"], service.removeprefix("culvert-"))
     histograms = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ") and line.endswith(" histogram")}
     found = set()
     for match in filter(None, map(SERIES.fullmatch, text.splitlines())):
