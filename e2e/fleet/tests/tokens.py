@@ -1,5 +1,6 @@
 """What the tokens in relays' and operators' pods are good for at the API server, and what they are not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from fleet import manifests
@@ -191,8 +192,9 @@ def who(robot: Api) -> str:
 def check_rights(scene: Scene, relay: Api, operator: Api) -> None:
     names = [f"{FLEET}-revision", f"{OTHER}-revision", OPERATOR]
     asked = [*questions(scene.api, [scene.name, NAMESPACE, SYSTEM], names)]
-    check_allowed(relay, asked, ANYBODY + RELAY.format(namespace=scene.name))
-    check_allowed(operator, asked, ANYBODY + EVERYWHERE)
+    lists = (ANYBODY + RELAY.format(namespace=scene.name), ANYBODY + EVERYWHERE)
+    with ThreadPoolExecutor(len(lists)) as pool:
+        list(pool.map(check_allowed, (relay, operator), (asked, asked), lists))  # raises what one of them does
     scene.say(f"{len(asked):,} questions each")
 
 
