@@ -48,3 +48,21 @@ def leaves_the_book(page: Page, target: str, listed: set) -> bool:
 def linked(page: Page, target: str):
     name = target.partition("#")[0]
     return (page.path.parent / name).resolve() if name else page.path
+
+
+def test_threats_name_tests(_stage: Stage):
+    """in docs/security.md, what tries a claim is a test that there is, or a command"""
+    written = (REPOSITORY / "docs" / "security.md").read_text()
+    tried = [line.split("|")[1] for line in written.split("| tried by |")[1].split("\n\n")[0].splitlines()[2:]]
+    held = [line.split("|")[-2] for line in written.split("| test |")[1].split("\n\n")[0].splitlines()[2:]]
+    assert tried and held
+    names = {word for cell in (*tried, *held) for word in re.findall(r"`([a-z-]+)`", cell)}
+    lacking = names - tests_there_are()
+    assert not lacking, f"no such tests: {sorted(lacking)}"
+
+
+def tests_there_are() -> set[str]:
+    """As `run` takes them: tests, and files of them."""
+    files = [path for suite in ("fleet", "install") for path in (REPOSITORY / "e2e" / suite / "tests").glob("*.py")]
+    names = {name for path in files for name in re.findall(r"^def test_(\w+)", path.read_text(), re.MULTILINE)}
+    return {name.replace("_", "-") for name in names | {path.stem for path in files}}
