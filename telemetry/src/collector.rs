@@ -83,10 +83,12 @@ fn is_due(last: Option<Instant>, now: Instant) -> bool {
     last.is_none_or(|last| now.saturating_duration_since(last) >= QUIET)
 }
 
-/// What a status says, with its causes: alone it says `transport error`.
+/// What a status says, with its causes: alone it says `transport error`. Some causes say again what they are causes of.
 pub(crate) fn told(status: &Status) -> String {
     let causes = std::iter::successors(std::error::Error::source(status), |error| error.source());
-    causes.fold(status.message().to_owned(), |told, cause| format!("{told}: {cause}"))
+    causes.map(ToString::to_string).fold(status.message().to_owned(), |told, cause| {
+        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
+    })
 }
 
 #[cfg(test)]

@@ -48,6 +48,6 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.uri.fmt(f)
+        write!(f, "http://{}", self.uri.authority().map_or("", |authority| authority.as_str()))
     }
 }

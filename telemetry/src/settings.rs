@@ -180,6 +180,7 @@ mod tests {
         let found = settings(&[ENDPOINT]).endpoints().unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].port(), found[0].is_name()), (4317, true));
+        assert_eq!(found[0].to_string(), ENDPOINT.1);
         let traces = destination(&[ENDPOINT], Signal::Traces).unwrap();
         assert_eq!(traces.timeout, Duration::from_secs(10));
         assert_eq!(settings(&[ENDPOINT]).metric_interval().unwrap(), Duration::from_secs(60));

@@ -66,7 +66,7 @@ fn a_collector_that_is_away_costs_one_line() {
     relay.until("counted", |relay| relay.metric(FORWARDED) == 1);
     let (status, log) = relay.stop();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert_eq!(log.matches("do not reach the collector").count(), 1, "{log}");
+    assert_eq!(log.matches("metrics do not reach the collector").count(), 1, "{log}");
     assert_eq!(node.picture(), before);
 }
 
