@@ -8,7 +8,7 @@ use http::Uri;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// As long as a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long a connection stays that nobody uses: longer than a relay that has just answered waits for its next question.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// How soon who did not answer is asked again, at first and at last.
 const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
@@ -139,7 +142,10 @@ fn http() -> Http {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(CONNECT));
     connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector)
+    // A pod that is gone does not always say so: without a timer, what is idle would stay for ever.
+    let mut client = Client::builder(TokioExecutor::new());
+    client.pool_max_idle_per_host(1).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
+    client.build(connector)
 }
 
 /// Whom to ask, and whom to tell.
