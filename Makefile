@@ -2,8 +2,9 @@
 SHELL := /bin/bash
 FUZZ_SECONDS ?= 60
 CARGO ?= cargo
-# All but those that need a quiet machine or many minutes, which `make e2e` runs too: failover under 5,000 packets/s, and faults.
-FLEET_TESTS := bgp conditions control_plane counting docs domains editing installation isolation monitoring operating ports privileges scale telemetry tokens
+# All but those that need a quiet machine or many minutes, which `make e2e` runs too: failover under 5,000 packets/s, faults, network policies,
+# a helm test that has to fail.
+FLEET_TESTS := bgp conditions control_plane counting docs domains editing helm-test isolation monitoring operating privileges scale telemetry tokens uninstall
 # The fuzz targets are a workspace of their own.
 FUZZ := --manifest-path relay/fuzz/Cargo.toml
 
@@ -34,7 +35,7 @@ check: tools ## The quick part of the tests: format, lints, unit and property te
 	deploy/monitoring/check
 
 .PHONY: test
-test: check build meter images ## All tests: the quick part, the documentation, what is installed, the API, the lab, and a fleet on a real cluster, but for failover and faults (root; Go)
+test: check build meter images ## All tests: the quick part, the documentation, what is installed, the API, the lab, and a fleet on a real cluster, but for failover, faults, network policies (root; Go)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	e2e/docs/test
 	@scripts/install-tools cluster
