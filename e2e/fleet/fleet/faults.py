@@ -12,7 +12,7 @@ from lab.namespaces import command
 from . import manifests
 from .installation import NAMESPACE
 from .manifests import DOMAIN, HALVES, small_rule
-from .relays import RelayPod, processes
+from .relays import RelayPod, name_of, processes
 from .scene import Scene, pause
 
 DAY = 24 * 60 * 60
@@ -37,6 +37,23 @@ def cut_off(scene: Scene, pod: dict) -> Iterator[None]:
         yield
     finally:
         node.namespace.run("nft", "delete", "table", "inet", "cut")
+
+
+def start(scene: Scene) -> list[RelayPod]:
+    """A fleet of two relays that announces."""
+    return scene.start_fleet(2, bgp=manifests.bgp())
+
+
+def starts_again(scene: Scene, relays: list[RelayPod], killed: RelayPod, programs: list[int]) -> None:
+    """Kills these programs of a relay's pod; returns when it forwards and announces again, by what it had kept."""
+    since = killed.state()["started"]
+    kill(programs)
+    started = eventually(lambda: pause(lambda: killed.is_ready() and killed.state()["started"] != since), 90)
+    assert started, f"{killed.name} does not start again"
+    source = killed.state()["revision"]["source"]
+    assert source != "Api", f"the API server is away, and yet {killed.name} has its revision of it"
+    scene.expect_announced(relays)
+    scene.say(f"{killed.name} started again by {source}")
 
 
 def change_arrives(scene: Scene, relays: list[RelayPod], number: int) -> None:
@@ -66,6 +83,11 @@ def pod_processes(uid: str) -> list[int]:
     found = processes(uid)
     assert found, f"no process of pod {uid}"
     return found
+
+
+def programs_of(pod: str) -> list[int]:
+    """All processes of a pod but the one that only holds its namespaces."""
+    return [pid for pid in pod_processes(pod) if name_of(pid) != "pause"]
 
 
 def kill(pids: list[int]) -> None:

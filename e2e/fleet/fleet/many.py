@@ -8,7 +8,6 @@ processes of BIRD on two nodes.
 import json
 import statistics
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -2,7 +2,6 @@
 
 import os
 import random
-import socket
 
 from lab import packets
 from lab.customer import Customer, reassemble_outer

@@ -1,7 +1,7 @@
 //! What there is. Almost everything is known from watches; networks are read when they have changed, and once, after a start, the
 //! revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use crds::{
     BorderRelay,
@@ -152,9 +152,9 @@ async fn networks(context: &Context, relay: &BorderRelay) -> BTreeMap<networks::
     for interface in &relay.spec.dataplane.interfaces {
         let (namespace, name) = interface.network.split_once('/').unwrap_or((&own, &interface.network));
         let key = (namespace.to_owned(), name.to_owned());
-        if !networks.contains_key(&key) {
-            let network = network(context, &key).await;
-            networks.insert(key, network);
+        if let Entry::Vacant(entry) = networks.entry(key) {
+            let network = network(context, entry.key()).await;
+            entry.insert(network);
         }
     }
     networks
