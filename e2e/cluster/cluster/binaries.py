@@ -1,5 +1,5 @@
-"""Kubernetes, etcd, Helm and an OpenTelemetry collector, built from their Go modules, whose versions `modules/*/go.mod` pin; and our CNI
-plugin.
+"""Kubernetes, etcd and Helm, built from their Go modules, whose versions `modules/*/go.mod` pin; our CNI plugin; and, where a test asks
+for it, an OpenTelemetry collector.
 
 The first build takes both cores of a small machine some minutes. Another version is another folder of the cache.
 """
@@ -82,16 +82,17 @@ MODULES = [
         {"helm3": "helm.sh/helm/v3/cmd/helm"},
         {"helm.sh/helm/v3/internal/version.version": "{version}"},
     ),
-    Module(HERE / "modules" / "collector", "go.opentelemetry.io/collector/otelcol", {"otelcol": "."}),
     Module(HERE / "meta-plugin", None, {"meta-plugin": "."}),
 ]
+# Of no cluster: built by the test that sends to it.
+COLLECTOR = Module(HERE / "modules" / "collector", "go.opentelemetry.io/collector/otelcol", {"otelcol": "."})
 
 
-def build() -> dict[str, Path]:
+def build(modules: list[Module] = MODULES) -> dict[str, Path]:
     """Every program, by name; what is not in the cache is built first."""
     go = go_version()
     found = {}
-    for module in MODULES:
+    for module in modules:
         folder = cached(module.place(go), lambda folder, module=module: compile_module(module, folder), say)
         found |= {name: folder / name for name in module.programs}
     return found

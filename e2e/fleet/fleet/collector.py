@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster import binaries
 from cluster.cluster import Cluster
 from cluster.fabric import API_ADDRESS
 from cluster.programs import Programs
@@ -47,7 +48,7 @@ class Span:
 class Collector:
     def __init__(self, cluster: Cluster, folder: Path):
         control = cluster.fabric.control
-        self.program, self.folder = cluster.program("otelcol"), folder / "collector"
+        self.program, self.folder = binaries.build([binaries.COLLECTOR])["otelcol"], folder / "collector"
         self.programs = Programs(control, self.folder, control.argv)
 
     def __enter__(self) -> "Collector":
