@@ -20,9 +20,10 @@ PROGRAMS = {"culvert-relay": "relay", "culvert-speaker": "speaker", "bird": "bir
 
 # What a program may have more of in the end than in the beginning: caches fill, a connection is made anew.
 ALLOWED = {"memory, MiB": 3.0, "descriptors": 4, "threads": 3, "routes": 0}
+AFTER_CALM = {"descriptors"}  # judged of programs that are there in the end: connections to relays that are gone stay for some seconds
 EDGE = 3  # readings at either end whose median is compared
 SETTLED = 20  # seconds in which a program that has just started finds its size
-LIVED = 60  # seconds from the first to the last reading, at least
+LIVED = 50  # seconds from the first to the last reading, at least
 
 OLD_REPLICA_SETS = 3  # that a Deployment keeps (`revisionHistoryLimit`), relays' and operators'
 PASSING = {"events", "events.events.k8s.io", "pods.metrics.k8s.io"}  # kinds of objects that go by themselves
@@ -67,9 +68,10 @@ class Growth:
         self.scene = scene
         self.readings: dict[Program, list[Reading]] = defaultdict(list)
         self.objects: list[Counter] = []
+        self.looked = 0.0  # when, at last
 
     def look(self) -> None:
-        now = time.monotonic()
+        self.looked = now = time.monotonic()
         for pod in (*self.scene.culvert.operators(), *self.scene.relay_objects()):
             for pid in processes(pod["metadata"]["uid"]):
                 if name := PROGRAMS.get(name_of(pid)):
@@ -99,6 +101,8 @@ class Growth:
         for program, readings in self.lived().items():
             minutes = (readings[-1].at - readings[0].at) / 60
             for what, allowed in ALLOWED.items():
+                if what in AFTER_CALM and readings[-1].at < self.looked:
+                    continue
                 first, last = (edge(part, what) for part in (readings[:EDGE], readings[-EDGE:]))
                 one = Finding(program.name, what, first, last, allowed, minutes)
                 other = found.get((program.name, what))

@@ -11,7 +11,7 @@ from typing import Iterator
 
 from . import manifests
 from .failover import EVENTS, WATCHED, Event, Stage, Steps, drain, kill_pod, kill_relay, silent_router, upgrade
-from .growth import EDGE, Growth
+from .growth import Growth
 from .ledger import table
 from .manifests import DOMAIN, small_rule
 from .meter import Counted, Meter
@@ -21,7 +21,7 @@ from .tables import markdown
 
 REPLACING = (upgrade, drain, kill_relay, kill_pod)
 VISITORS = 5  # domains that come and go with each such event
-CALM = 45  # seconds at the end, in which connections to relays that are gone are closed
+CALM, PAUSE = 80, 10  # seconds at the end, in which connections to relays that are gone are closed; from look to look
 DISTURBED = 0.25  # of all windows: if there are more in which the machine stood still, nothing can be said
 
 
@@ -69,9 +69,9 @@ class Soak:
                     self.happen(meter, Stage(self.scene, number), event)
                     self.growth.look()
                 with self.window(meter, "calm"):
-                    time.sleep(CALM)
-                for _ in range(EDGE):
-                    self.growth.look()
+                    for _ in range(CALM // PAUSE):
+                        time.sleep(PAUSE)
+                        self.growth.look()
         self.problems += self.unexplained(whole) + self.growth.problems(self.gone)
         return whole
 
