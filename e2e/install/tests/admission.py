@@ -47,7 +47,7 @@ MISUSES = (
     ("mount a server's disk", "Deployment", f"{POD}.volumes.+", {"name": "x", "nfs": {"server": "x", "path": "/"}}, "/dev/net/tun"),
     ("belong to nobody", "Deployment", "metadata.ownerReferences", None, "no BorderRelay"),
     ("belong to another kind", "ConfigMap", "metadata.ownerReferences.0.kind", "Pod", "no BorderRelay"),
-    ("have another name", "ServiceAccount", "metadata.name", "default", "this name"),
+    ("have another name", "ServiceAccount", "metadata.name", "somebody", "this name"),
     ("replace others' settings", "ConfigMap", "metadata.name", "coredns", "this name"),
     ("be in the system's namespace", "ConfigMap", "metadata.namespace", "kube-system", "Kubernetes' own"),
     ("run in the system's namespace", "Deployment", "metadata.namespace", "kube-system", "Kubernetes' own"),
