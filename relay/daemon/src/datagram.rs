@@ -18,8 +18,7 @@ pub(crate) fn udp(source: SocketAddrV4, destination: SocketAddrV4, ttl: u8, payl
     packet.extend([0, 0, 0x40, 0, ttl, 17, 0, 0]);
     packet.extend(source.ip().octets());
     packet.extend(destination.ip().octets());
-    let sum = checksum(&packet).to_be_bytes();
-    packet[10..12].copy_from_slice(&sum);
+    engine::wire::seal(&mut packet);
     packet.extend(source.port().to_be_bytes());
     packet.extend(destination.port().to_be_bytes());
     packet.extend((length - IPV4 as u16).to_be_bytes());
@@ -39,18 +38,10 @@ pub(crate) fn tunnel(source: Ipv6Addr, destination: Ipv6Addr, inner: &[u8]) -> V
     packet
 }
 
-/// RFC 1071.
-fn checksum(header: &[u8]) -> u16 {
-    let words = header.chunks_exact(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-    !(sum as u16)
-}
-
 #[cfg(test)]
 mod tests {
+    use engine::wire::checksum;
+
     use super::*;
 
     /// RFC 1071: a header whose checksum is right has the sum 0.
