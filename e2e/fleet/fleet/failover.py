@@ -1,13 +1,11 @@
 """What a fleet with BGP loses when something happens to it: one event after the other, some runs of each."""
 
 import contextlib
-import json
 import os
 import signal
 import statistics
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Callable, Iterator
 
 from cluster.fabric import SEGMENTS
@@ -294,7 +292,3 @@ def table(results: list[Result]) -> str:
             f"{figures['worst_outage_ms']} ms", f"{figures['allowed_ms']} ms" if not result.event.planned else "none lost",
             "yes" if result.met else "**missed**"))
     return markdown(heads, rows)
-
-
-def write(results: list[Result], file: Path) -> None:
-    file.write_text(json.dumps([result.figures() for result in results], indent=1) + "\n")

@@ -46,14 +46,19 @@ def start(scene: Scene) -> list[RelayPod]:
 
 def starts_again(scene: Scene, relays: list[RelayPod], killed: RelayPod, programs: list[int]) -> None:
     """Kills these programs of a relay's pod; returns when it forwards and announces again, by what it had kept."""
+    starts_by_what_it_kept(scene, killed, programs)
+    scene.expect_announced(relays)
+
+
+def starts_by_what_it_kept(scene: Scene, killed: RelayPod, programs: list[int]) -> None:
+    """Kills these programs of a relay's pod; returns when it is ready again, by what it had kept."""
     since = killed.state()["started"]
     kill(programs)
     started = eventually(lambda: pause(lambda: killed.is_ready() and killed.state()["started"] != since), 90)
     assert started, f"{killed.name} does not start again"
-    source = killed.state()["revision"]["source"]
-    assert source != "Api", f"the API server is away, and yet {killed.name} has its revision of it"
-    scene.expect_announced(relays)
-    scene.say(f"{killed.name} started again by {source}")
+    revision = killed.state()["revision"]
+    assert revision["source"] != "Api", f"{killed.name} has it from the API server, which has none: {revision}"
+    scene.say(f"{killed.name} started again by {revision['source']}, revision {revision['sequence']}")
 
 
 def change_arrives(scene: Scene, relays: list[RelayPod], number: int) -> None:

@@ -5,7 +5,6 @@ other 19 serve about 16 domains each, and have one relay each. None has BGP: a s
 processes of BIRD on two nodes.
 """
 
-import json
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -211,7 +210,3 @@ def table(steps: list[Step]) -> str:
             step.name, f"{step.seconds:.2f} s", f"{step.requests}", f"{step.writes}", f"{each:.2f}",
             f"{step.resident_mib:.0f} MiB", f"{step.peak_mib:.0f} MiB"))
     return markdown(heads, rows)
-
-
-def write(steps: list[Step], file: Path) -> None:
-    file.write_text(json.dumps([step.figures() for step in steps], indent=1) + "\n")

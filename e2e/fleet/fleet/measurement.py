@@ -1,14 +1,16 @@
 """A measurement: one stage like a test's, on a cluster of its own or on the one that $CULVERT_CLUSTER names."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from lab.lab import Missing
 from lab.namespaces import CommandFailed
 from lab.runner import tidy_up, workspace
 
+from .installation import target
 from .scene import Scene
 from .suite import FleetSuite
 
@@ -40,3 +42,8 @@ def staged(suite: FleetSuite, stage: Path, measure: Callable[[Scene], int]) -> i
             raise
     shutil.rmtree(stage)
     return result
+
+
+def keep(name: str, figures: Any) -> None:
+    """What was measured, as data: target/NAME.json."""
+    (target() / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n")

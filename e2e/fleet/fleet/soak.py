@@ -1,12 +1,10 @@
 """Events at random, one after the other, under traffic that never ends: what is lost without a reason, and what has grown."""
 
 import contextlib
-import json
 import random
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Iterator
 
 from . import manifests
@@ -170,7 +168,3 @@ def row(event: Event, runs: list[Happened]) -> tuple[str, ...]:
 
 def visitor(namespace: str, name: str, place: int) -> dict:
     return manifests.domain(namespace, name, [small_rule(100 + place)], softwireAddress=f"3001:db8:ffff::{place + 2}")
-
-
-def write(figures: dict, file: Path) -> None:
-    file.write_text(json.dumps(figures, indent=1) + "\n")

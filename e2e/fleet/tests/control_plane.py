@@ -4,8 +4,9 @@ import signal
 import time
 
 from fleet import manifests
+from fleet.faults import starts_by_what_it_kept
 from fleet.manifests import DOMAIN, FLEET, HALVES, small_rule
-from fleet.scene import Scene, pause
+from fleet.scene import Scene
 from lab.lab import eventually
 
 ON_THE_WAY = 1  # seconds for packets that the router has sent already: a fleet's drain.withdrawSeconds
@@ -69,10 +70,4 @@ def restart(scene: Scene, relay, other) -> None:
     """Kills a relay that gets no traffic, as after its routes were withdrawn; the kubelet starts it again."""
     scene.spread([other])
     time.sleep(ON_THE_WAY)
-    since = relay.state()["started"]
-    relay.kill()
-    assert eventually(lambda: pause(lambda: relay.is_ready() and relay.state()["started"] != since), 90), (
-        f"{relay.name} is not ready again")
-    state = relay.state()
-    assert state["revision"]["source"] != "Api", f"the API server is away, and yet: {state['revision']}"
-    scene.say(f"{relay.name} started again by {state['revision']['source']}, revision {state['revision']['sequence']}")
+    starts_by_what_it_kept(scene, relay, [relay.process()])
