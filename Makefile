@@ -45,7 +45,8 @@ test: check build meter images ## All tests: the quick part, the documentation, 
 	e2e/fleet/run $(FLEET_TESTS)
 
 .PHONY: api
-api: tools ## Compare a real API server with our checks, by cases and random specs (root, or KUBECONFIG)
+api: tools ## Compare a real API server with our checks, by cases and random specs (root, Go; or KUBECONFIG)
+	@[ -n "$$KUBECONFIG" ] || scripts/install-tools cluster
 	e2e/api/run
 
 .PHONY: audit

@@ -84,7 +84,7 @@ MODULES = [
     ),
     Module(HERE / "meta-plugin", None, {"meta-plugin": "."}),
 ]
-# Of no cluster: built by the test that sends to it.
+# Of no cluster: built for the fleet's tests.
 COLLECTOR = Module(HERE / "modules" / "collector", "go.opentelemetry.io/collector/otelcol", {"otelcol": "."})
 
 
@@ -118,9 +118,13 @@ def compile_module(module: Module, folder: Path) -> None:
     with Progress(f"building {module.name}", total) as progress:
         process = subprocess.Popen(argv, cwd=module.folder, env=environment(), text=True, stderr=subprocess.PIPE)
         said = []
-        for line in process.stderr:  # with -v, one package a line, and errors
-            said.append(line)
-            progress.step()
+        try:
+            for line in process.stderr:  # with -v, one package a line, and errors
+                said.append(line)
+                progress.step()
+        except BaseException:
+            process.kill()
+            raise
     if process.wait() != 0:
         raise Missing(f"{module.name} cannot be built:\n{''.join(said[-20:])}")
     say(f"building {module.name}: done in {time.monotonic() - started:.0f} s")

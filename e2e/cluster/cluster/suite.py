@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from lab.namespaces import is_alive
+from lab.runner import Suite
 
 from .binaries import HERE
 from .cli import check_machine
@@ -19,7 +20,7 @@ from .scene import Scene
 OF_A_RUN = re.compile(r"t(\d+)[a-z]?")  # the names of clusters that tests make
 
 
-class ClusterSuite:
+class ClusterSuite(Suite):
     name = "cluster"
     folder = HERE
 
@@ -50,9 +51,6 @@ class ClusterSuite:
         others = [pod["metadata"]["name"] for pod in self.cluster.get("pods", "--all-namespaces")["items"]
                   if pod["metadata"]["namespace"] != scene.name]
         assert not others, f"pods are left: {others}"
-
-    def summary(self) -> str:
-        return ""
 
     def keep_evidence(self, scene: Scene, folder: Path) -> None:
         for what in ("pods", "events"):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ContextManager
 
 from lab.lab import become_root
+from lab.runner import Suite
 
 from .markdown import Page, find_pages
 
@@ -19,16 +20,13 @@ class Stage:
         self.folder = folder
 
 
-class DocsSuite:
+class DocsSuite(Suite):
     name = "docs"
     folder = HERE
 
     def check_machine(self) -> None:
         """The runner keeps its marks where only root may write. Tests that run programs say which are missing."""
         become_root()
-
-    def remove_leftovers(self) -> None:
-        """There are none."""
 
     @contextlib.contextmanager
     def run(self, _folder: Path):
@@ -37,21 +35,3 @@ class DocsSuite:
 
     def stage(self, folder: Path) -> ContextManager[Stage]:
         return contextlib.nullcontext(Stage(self.pages, folder))
-
-    def check_afterwards(self, _stage: Stage) -> None:
-        """Nothing was changed."""
-
-    def summary(self) -> str:
-        return ""
-
-    def keep_evidence(self, _stage: Stage, _folder: Path) -> None:
-        """A failure says it all."""
-
-    def how_to_enter(self, _stage: Stage) -> str:
-        return "There is nothing to enter."
-
-    def shell(self, _folder: Path) -> None:
-        print(self.how_to_enter(None))
-
-    def last_words(self, _folder: Path) -> list[str]:
-        return []

@@ -13,6 +13,7 @@ from lab.namespaces import Namespace
 
 PORT = 6443
 GROUP = "/apis/culvert.dev/v1alpha1"
+MERGE_PATCH = "application/merge-patch+json"
 
 
 class Refused(Exception):
@@ -38,7 +39,7 @@ class Api:
 
     def patch(self, path: str, change: dict) -> dict:
         """A merge patch: what is named changes, `None` removes."""
-        return self.request("PATCH", path, change, "application/merge-patch+json")
+        return self.request("PATCH", path, change, MERGE_PATCH)
 
     def object(self, kind: str, namespace: str, name: str) -> dict:
         """A BorderRelay or MapDomain."""

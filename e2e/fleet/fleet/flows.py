@@ -121,10 +121,11 @@ class Datagrams(Flow):
         record = way.next_record()
         try:
             sender.send(record)
-        except ConnectionRefusedError:  # somebody's ICMP error about an earlier one
-            sender.send(record)
         except BlockingIOError:
             way.take_back()
+        except OSError:  # somebody's ICMP error about an earlier one; or there is no route: then it is missing
+            with contextlib.suppress(OSError):
+                sender.send(record)
 
     def receive(self, direction: str) -> None:
         _, receiver = self.ends()[direction]

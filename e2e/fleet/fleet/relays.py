@@ -119,7 +119,12 @@ def processes(container: str) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if container and container in (folder / "cgroup").read_text():
-                found.append(int(folder.name))
+                found.append((started(folder), int(folder.name)))
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return sorted(found)
+    return [pid for _, pid in sorted(found)]
+
+
+def started(folder: Path) -> int:
+    """When a process began, in ticks since boot: its number says little, as numbers come round again (proc_pid_stat(5))."""
+    return int((folder / "stat").read_text().rpartition(")")[2].split()[19])

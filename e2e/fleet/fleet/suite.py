@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from cluster import binaries
 from cluster.cluster import Cluster
 from cluster.images import toolbox_image
 from cluster.suite import ClusterSuite
@@ -57,6 +58,7 @@ class FleetSuite(ClusterSuite):
     def stage(self, folder: Path):
         say = self.figures.setdefault(folder.name, []).append
         self.culvert.install()
+        self.pauses = self.cluster.fabric.pauses()
         with Scene(self.cluster, folder, self.culvert, say) as scene:
             yield scene
 
@@ -64,6 +66,12 @@ class FleetSuite(ClusterSuite):
         """A test's pods go with its namespace, and those of earlier tests are going; none may make pods elsewhere."""
         left = {pod for pod in self.pods() - self.others if pod[0] not in (NAMESPACE, *self.figures)}
         assert not left, f"pods are left: {sorted(left)}"
+
+    def disturbance(self, _scene: Scene) -> str | None:
+        with contextlib.suppress(Exception):  # what was broken may be the routers
+            if self.cluster.fabric.pauses() != self.pauses:
+                return "the machine stood still, or a router was cut off"
+        return None
 
     def pods(self) -> set[tuple[str, str]]:
         found = self.cluster.get("pods", "--all-namespaces")["items"]
@@ -93,3 +101,11 @@ class FleetSuite(ClusterSuite):
     def last_words(self, folder: Path) -> list[str]:
         """But for what is so on this cluster for every pod: it has no DNS of its own."""
         return [line for line in super().last_words(folder) if "MissingClusterDNS" not in line]
+
+
+class FleetTests(FleetSuite):
+    """With what no measurement needs."""
+
+    def check_machine(self) -> None:
+        super().check_machine()
+        binaries.build([binaries.COLLECTOR])

@@ -30,8 +30,12 @@ def test_scale(scene: Scene):
             traffic.pause(1)
         assert [relay.name for relay in one] == [stays.name], [relay.name for relay in one]
         scene.lost_nothing(down, before)
-    scale = scene.object("BorderRelay", "default")["status"]
-    assert (scale["replicas"], scale["readyReplicas"], scale["programmedReplicas"]) == (1, 1, 1), scale
+
+    def counts() -> list[int]:
+        status = scene.object("BorderRelay", "default")["status"]
+        return [status[count] for count in ("replicas", "readyReplicas", "programmedReplicas")]
+
+    assert eventually(lambda: pause(lambda: counts() == [1, 1, 1]), 30), counts()
 
 
 def test_cordon(scene: Scene):
@@ -51,11 +55,15 @@ def test_cordon(scene: Scene):
                 assert eventually(lambda: pause(lambda: leaves.metrics().forwarded("from_ce") > count), 10), (
                     "a relay that drains has to forward what still comes")
                 traffic.pause(2)
-                told = scene.object("BorderRelay", "default")["status"]["relays"]
-                assert {one["pod"]: one["state"] for one in told}[leaves.name] == "Draining", told
+                assert eventually(lambda: pause(lambda: told(scene)[leaves.name] == "Draining"), 30), told(scene)
             finally:
                 scene.kubectl("uncordon", "node2")
             assert eventually(lambda: pause(leaves.is_ready), 30), f"it is not back: {leaves.state()}"
             traffic.pause(1)
         scene.lost_nothing(window, before)
     scene.expect("BorderRelay", "default", Ready=True, Programmed=True)
+
+
+def told(scene: Scene) -> dict[str, str]:
+    """What the fleet says of each relay."""
+    return {relay["pod"]: relay["state"] for relay in scene.object("BorderRelay", "default")["status"]["relays"]}

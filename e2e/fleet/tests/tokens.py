@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from fleet import manifests
-from fleet.api import Api, Refused
+from fleet.api import MERGE_PATCH, Api, Refused
 from fleet.confinement import Container
 from fleet.installation import NAMESPACE
 from fleet.manifests import FLEET
@@ -74,7 +74,7 @@ class Act:
 
     def perform(self, who: Api, names: dict, dry: bool = False) -> int:
         """The status."""
-        kind = "application/merge-patch+json" if self.method == "PATCH" else "application/json"
+        kind = MERGE_PATCH if self.method == "PATCH" else "application/json"
         path = self.path.format(**names)
         if dry and self.method != "GET":
             path += f"{'&' if '?' in path else '?'}dryRun=All"

@@ -9,7 +9,7 @@ from cluster import binaries
 from cluster.control_plane import ControlPlane
 from cluster.fabric import API_ADDRESS
 from cluster.pki import make_pki
-from lab.lab import REPOSITORY
+from lab.lab import REPOSITORY, eventually
 from lab.namespaces import Namespace
 
 # Of others: what the charts and examples use of them.
@@ -72,6 +72,11 @@ class ApiServer:
         done = self.judge(*words, stdin=stdin)
         assert done.returncode == 0, f"the API server refuses: {done.stderr.strip()}"
         return objects(done.stdout)
+
+    def wait_types(self, there: bool = True) -> None:
+        """Until those who ask which types there are hear of Culvert's, or no longer: a moment after these were written or deleted."""
+        told = eventually(lambda: ("culvert.dev/" in self.kubectl("api-versions")) is there, 30)
+        assert told, self.kubectl("api-versions")
 
     def make_namespace(self, name: str, level: str = "privileged") -> None:
         """With a Pod Security level: what it refuses in a pod, it warns of in a deployment."""

@@ -10,6 +10,7 @@ from typing import ContextManager
 from cluster.cli import check_machine
 from lab.lab import REPOSITORY
 from lab.namespaces import remove_namespaces
+from lab.runner import Suite
 
 from .server import ApiServer
 
@@ -24,15 +25,12 @@ class Stage:
         self.folder = folder
 
 
-class InstallSuite:
+class InstallSuite(Suite):
     name = "install"
     folder = HERE
 
     def check_machine(self) -> None:
         check_machine()
-
-    def remove_leftovers(self) -> None:
-        """A killed run leaves a namespace with its processes, and a folder; the runner removes these."""
 
     @contextlib.contextmanager
     def run(self, folder: Path):
@@ -55,15 +53,6 @@ class InstallSuite:
     def stage(self, folder: Path) -> ContextManager[Stage]:
         return contextlib.nullcontext(Stage(self.server, folder))
 
-    def check_afterwards(self, _stage: Stage) -> None:
-        """What a test made is the API server's, which ends with the run."""
-
-    def summary(self) -> str:
-        return ""
-
-    def keep_evidence(self, _stage: Stage, _folder: Path) -> None:
-        """The logs are kept when the server has ended."""
-
     def how_to_enter(self, stage: Stage) -> str:
         kubectl = f"{stage.server.folder}/bin/kubectl --kubeconfig {stage.server.folder}/pki/admin.kubeconfig"
         return f"The API server is up: ip netns exec {stage.server.space.name} {kubectl} get all -A"
@@ -72,6 +61,3 @@ class InstallSuite:
         stage = self.stage(folder)
         print(self.how_to_enter(stage))
         subprocess.run(stage.server.space.argv(os.environ.get("SHELL", "/bin/sh")), cwd=REPOSITORY)
-
-    def last_words(self, _folder: Path) -> list[str]:
-        return []

@@ -165,6 +165,7 @@ def test_install_and_remove(stage: Stage):
         said = server.must(helm, "install", "culvert-crds", CRDS, "--namespace", NAMESPACE)
         assert f"helm install culvert charts/culvert --namespace {NAMESPACE}" in said, said
         server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *(f"crd/{name}" for name in TYPES))
+        server.wait_types()
         said = server.must(helm, "install", "culvert", CULVERT, "--namespace", NAMESPACE)
         assert "types are missing" not in said, said
         for command in ("kubectl label namespace culvert-system", "kubectl apply -f deploy/examples/cluster/"):
@@ -186,6 +187,7 @@ def test_install_and_remove(stage: Stage):
         server.must(helm, "install", "culvert-crds", CRDS, "--namespace", NAMESPACE)
         server.must(helm, "uninstall", "culvert-crds", "--namespace", NAMESPACE)
         server.kubectl("delete", "crd", *TYPES)
+        server.wait_types(there=False)
 
 
 def without_birth(things: list[dict]) -> list[dict]:

@@ -67,6 +67,7 @@ def prepare(stage: Stage) -> None:
     server = stage.server
     server.kubectl("apply", "--server-side", "-f", f"{CRDS}/templates")
     server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+    server.wait_types()
     server.kubectl("apply", "-f", str(EXAMPLES / "cluster" / "namespaces.yaml"))
     levels = {
         namespace["metadata"]["name"]: namespace["metadata"]["labels"].get("pod-security.kubernetes.io/enforce")

@@ -18,8 +18,8 @@ def test_rights_in_all_namespaces(stage: Stage):
     """without watchNamespaces: in every namespace, what the operator's code says that it needs, and no more"""
     fleets, cluster, lease = needed(stage)
     with installed(stage):
-        assert rights(stage, "elsewhere") == fleets | cluster
-        assert rights(stage, NAMESPACE) == fleets | cluster | lease
+        expect_rights(stage, "elsewhere", fleets | cluster)
+        expect_rights(stage, NAMESPACE, fleets | cluster | lease)
 
 
 def test_rights_in_watched_namespaces(stage: Stage):
@@ -27,18 +27,18 @@ def test_rights_in_watched_namespaces(stage: Stage):
     fleets, cluster, lease = needed(stage)
     stage.server.make_namespace("fleets-a")
     with installed(stage, "--set", "watchNamespaces={fleets-a}"):
-        assert rights(stage, "fleets-a") == fleets | cluster
-        assert rights(stage, "elsewhere") == cluster
-        assert rights(stage, NAMESPACE) == cluster | lease
+        expect_rights(stage, "fleets-a", fleets | cluster)
+        expect_rights(stage, "elsewhere", cluster)
+        expect_rights(stage, NAMESPACE, cluster | lease)
 
 
 def test_rights_of_helm_test(stage: Stage):
     """in the test's namespace alone: fleets and domains of its name, and where pods are"""
     with installed(stage):
-        assert rights(stage, "elsewhere", TEST) == {}
-        assert rights(stage, NAMESPACE, TEST) == {"pods": {"get", "list"}} | {
+        expect_rights(stage, "elsewhere", {}, TEST)
+        expect_rights(stage, NAMESPACE, {"pods": {"get", "list"}} | {
             f"{kind}.culvert.dev{name}": verbs for kind in ("borderrelays", "mapdomains")
-            for name, verbs in (("", {"create"}), (f" {TEST}", {"get", "delete"}))}
+            for name, verbs in (("", {"create"}), (f" {TEST}", {"get", "delete"}))}, TEST)
 
 
 def test_roles_that_the_operator_makes(stage: Stage):
@@ -71,6 +71,11 @@ def installed(stage: Stage, *words: str):
         yield
     finally:
         stage.server.must("helm", "uninstall", "culvert", "--namespace", NAMESPACE)
+
+
+def expect_rights(stage: Stage, namespace: str, expected: Rights, account: str = "culvert-operator") -> None:
+    """The API server hears of rights a moment after they are written."""
+    assert eventually(lambda: rights(stage, namespace, account) == expected, 30), rights(stage, namespace, account)
 
 
 def rights(stage: Stage, namespace: str, account: str = "culvert-operator") -> Rights:

@@ -13,13 +13,14 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Protocol
+from typing import Any, Callable, ContextManager
 
 from . import screen
 from .lab import Missing
 from .namespaces import FOLDER, lock_run, remove_leftovers, unlock_run
 
 PATIENCE = 300
+ATTEMPTS = 3  # of a test that the machine spoils
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Test:
     function: Callable[[Any], None]
 
 
-class Suite(Protocol):
-    """What a set of tests needs around it."""
+class Suite:
+    """What a set of tests needs around it. `name`, `folder` and `run` are each suite's own."""
 
     name: str
     folder: Path  # it has the tests in tests/
@@ -44,27 +45,43 @@ class Suite(Protocol):
 
     def run(self, folder: Path) -> ContextManager[None]:
         """What all tests of a run share."""
+        raise NotImplementedError
 
     def stage(self, folder: Path) -> ContextManager[Any]:
         """What one test gets."""
+        raise NotImplementedError
 
     def check_afterwards(self, stage: Any) -> None:
         """Fails if a test that passed left something behind, or did what none may."""
 
+    def disturbance(self, stage: Any) -> str | None:
+        """What this machine did, and nothing that is tested, so that a failure says nothing: the test is tried again then."""
+        return None
+
     def summary(self) -> str:
         """What the whole run showed beyond its tests: lines, or nothing."""
+        return ""
 
     def keep_evidence(self, stage: Any, folder: Path) -> None:
         """Writes what only the living stage knows into its folder."""
 
     def how_to_enter(self, stage: Any) -> str:
         """For a person who wants to look at a failed test."""
+        return "There is nothing to enter."
 
     def shell(self, folder: Path) -> None:
         """A stage and a shell, and no test."""
+        print(self.how_to_enter(None))
 
     def last_words(self, folder: Path) -> list[str]:
         """The lines of the evidence that are read first."""
+        return []
+
+
+@dataclass
+class Failure:
+    error: Exception
+    disturbance: str | None
 
 
 def find_tests(suite: Suite) -> list[Test]:
@@ -162,8 +179,7 @@ def run_all(suite: Suite, tests: list[Test], folder: Path, keep: bool) -> int:
     width = max(len(test.name) for test in tests)
     failed = []
     for number, test in enumerate(tests, start=1):
-        screen.begin(f"{number:2}/{len(tests)} {test.name:{width}}")
-        if not run_one(suite, test, folder / test.name, keep):
+        if not run_one(suite, test, f"{number:2}/{len(tests)} {test.name:{width}}", folder / test.name, keep):
             failed.append(test.name)
     took = time.monotonic() - started
     print(f"\n{suite.summary()}")
@@ -175,25 +191,45 @@ def run_all(suite: Suite, tests: list[Test], folder: Path, keep: bool) -> int:
     return 0
 
 
-def run_one(suite: Suite, test: Test, folder: Path, keep: bool) -> bool:
-    """Runs a test on a fresh stage. Its evidence stays only if it fails."""
+def run_one(suite: Suite, test: Test, title: str, folder: Path, keep: bool) -> bool:
+    """Runs a test, again if the machine spoilt it. Its evidence stays only if it fails."""
+    for others_left in reversed(range(ATTEMPTS)):
+        screen.begin(title)
+        started = time.monotonic()
+        failure = attempt(suite, test, folder, keep)
+        took = time.monotonic() - started
+        if failure and not (others_left and failure.disturbance):
+            screen.finish(screen.red("FAILED"), took)
+            print_evidence(suite, folder, failure.error)
+            return False
+        shutil.rmtree(folder)
+        if not failure:
+            screen.finish(screen.green("ok"), took, test.shows)
+            return True
+        screen.finish(screen.yellow("again"), took, f"{failure.disturbance}; meanwhile: {words_of(failure.error)[0]}")
+    raise AssertionError("the last attempt ends it")
+
+
+def attempt(suite: Suite, test: Test, folder: Path, keep: bool) -> Failure | None:
+    """One try, on a fresh stage."""
     folder.mkdir()
-    started = time.monotonic()
+    disturbance = None
     try:
-        with suite.stage(folder) as stage, evidence(suite, stage, folder, keep):
-            with no_longer_than(PATIENCE):
-                test.function(stage)
-            suite.check_afterwards(stage)
+        with suite.stage(folder) as stage:
+            try:
+                with no_longer_than(PATIENCE):
+                    test.function(stage)
+                suite.check_afterwards(stage)
+            except Exception as error:
+                disturbance = suite.disturbance(stage)
+                keep_evidence(suite, stage, folder, keep, error)
+                raise
     except Missing:
         folder.rmdir()
         raise
     except Exception as error:
-        screen.finish(screen.red("FAILED"), time.monotonic() - started)
-        print_evidence(suite, folder, error)
-        return False
-    screen.finish(screen.green("ok"), time.monotonic() - started, test.shows)
-    shutil.rmtree(folder)
-    return True
+        return Failure(error, disturbance)
+    return None
 
 
 @contextlib.contextmanager
@@ -211,16 +247,13 @@ def no_longer_than(seconds: int):
         signal.alarm(0)
 
 
-@contextlib.contextmanager
-def evidence(suite: Suite, stage: Any, folder: Path, keep: bool):
-    try:
-        yield
-    except Exception as error:
-        suite.keep_evidence(stage, folder)
-        if keep:
-            print(f"\n{error}\n{suite.how_to_enter(stage)}\nPress Enter to tear it down.")
-            sys.stdin.readline()
-        raise
+def keep_evidence(suite: Suite, stage: Any, folder: Path, keep: bool, error: Exception) -> None:
+    if isinstance(error, Missing):
+        return
+    suite.keep_evidence(stage, folder)
+    if keep:
+        print(f"\n{error}\n{suite.how_to_enter(stage)}\nPress Enter to tear it down.")
+        sys.stdin.readline()
 
 
 def print_evidence(suite: Suite, folder: Path, error: Exception) -> None:
@@ -229,12 +262,16 @@ def print_evidence(suite: Suite, folder: Path, error: Exception) -> None:
         print(f"    {Path(frame.filename).name}:{frame.lineno}: {frame.line}")
     if not isinstance(error, AssertionError) and not frames:
         traceback.print_exception(error)
-    said = (str(error) or type(error).__name__).splitlines()
+    said = words_of(error)
     for line in said[:20] + ["..."] * (len(said) > 20):
         print(f"    {line}")
     for line in suite.last_words(folder):
         print(f"    {line}")
     print(f"    more in {folder}")
+
+
+def words_of(error: Exception) -> list[str]:
+    return (str(error) or type(error).__name__).splitlines()
 
 
 def open_shell(suite: Suite, folder: Path) -> int:

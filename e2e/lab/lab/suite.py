@@ -10,19 +10,17 @@ from . import arithmetic
 from .arithmetic import Arithmetic
 from .lab import LAB, Lab, check_machine, find_binary
 from .recorder import recording
+from .runner import Suite
 from .topology import __doc__ as MAP
 
 
-class LabSuite:
+class LabSuite(Suite):
     name = "lab"
     folder = LAB
 
     def check_machine(self) -> None:
         check_machine()
         self.built = find_binary()
-
-    def remove_leftovers(self) -> None:
-        """A killed run leaves namespaces and folders alone."""
 
     @contextlib.contextmanager
     def run(self, folder: Path):
