@@ -13,8 +13,8 @@ use crate::{
 #[test]
 fn it_asks_then_withdraws_then_says_goodbye() {
     let lab = Lab::new();
-    let router = Router::start(&lab);
-    Files::of_isp_a(&lab);
+    let router = Router::without_bfd(&lab);
+    Files::without_bfd(&lab);
     lab.route(PREFIX, "");
     lab.route(BR_PREFIX, "");
     let speaker = Speaker::start(&lab);
@@ -49,8 +49,8 @@ fn it_asks_then_withdraws_then_says_goodbye() {
 #[test]
 fn without_anything_announced_it_ends_at_once() {
     let lab = Lab::new();
-    let router = Router::start(&lab);
-    Files::of_isp_a(&lab);
+    let router = Router::without_bfd(&lab);
+    Files::without_bfd(&lab);
     lab.route(PREFIX, "metric 7597");
     let speaker = Speaker::start(&lab);
     speaker.until_ready();

@@ -31,6 +31,12 @@ impl<'l> Router<'l> {
         Self::configured(lab, "64500", &bgp)
     }
 
+    /// The same without BFD.
+    pub(crate) fn without_bfd(lab: &'l Lab) -> Self {
+        let neighbour = |address, family| neighbour_with(address, "remote-as 64512", family, &[]);
+        Self::configured(lab, "64500", &[neighbour(POD4, "ipv4"), neighbour(POD6, "ipv6")].concat())
+    }
+
     /// A router of this system with these lines below `router bgp`.
     pub(crate) fn configured(lab: &'l Lab, asn: &str, bgp: &str) -> Self {
         Self::listening(lab, asn, bgp, 179)

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::{
     lab::{Lab, POD4, POD6, ROUTER4, run},
     router::{Router, neighbour, neighbour_with},
-    speaker::{BR, BR_PREFIX, Files, PREFIX, Speaker, bgp, both, domain, is_there, isp_a, peer},
+    speaker::{
+        BR, BR_PREFIX, Files, PREFIX, Speaker, bgp, both_without_bfd, domain, is_there, isp_a, peer, without_bfd,
+    },
 };
 
 const OTHER: &str = "192.0.2.128/25";
@@ -21,9 +23,9 @@ fn is_graceful_shutdown(path: &Value) -> bool {
 #[test]
 fn a_routes_metric_says_what_is_announced() {
     let lab = Lab::new();
-    let router = Router::start(&lab);
+    let router = Router::without_bfd(&lab);
     let mut files = Files::new(&lab);
-    files.fleet(&both());
+    files.fleet(&both_without_bfd());
     files.revision(vec![domain("isp-a", BR, &[PREFIX, OTHER], &["64512:200", "65535:65281", "4200000000:1:2"])]);
     let speaker = Speaker::start(&lab);
     let mut relay = speaker.listen();
@@ -63,9 +65,9 @@ fn a_routes_metric_says_what_is_announced() {
 #[test]
 fn a_relay_that_was_taken_over_announces_no_more_than_the_fleet_has() {
     let lab = Lab::new();
-    let router = Router::start(&lab);
+    let router = Router::without_bfd(&lab);
     let mut files = Files::new(&lab);
-    files.fleet(&both());
+    files.fleet(&both_without_bfd());
     // A domain outside of what the fleet is allowed: whoever wrote the revision was taken over, too.
     files.revision(vec![isp_a(), domain("evil", "2001:db8:6666::1", &["198.18.0.0/24"], &[])]);
     let speaker = Speaker::start(&lab);
@@ -90,8 +92,8 @@ fn a_relay_that_was_taken_over_announces_no_more_than_the_fleet_has() {
 #[test]
 fn prefixes_change_and_bird_stays() {
     let lab = Lab::new();
-    let router = Router::start(&lab);
-    let mut files = Files::of_isp_a(&lab);
+    let router = Router::without_bfd(&lab);
+    let mut files = Files::without_bfd(&lab);
     let speaker = Speaker::start(&lab);
     speaker.until_ready();
     let (bird, since) = (speaker.bird(), speaker.state()["sessions"][0]["since"].clone());
@@ -111,8 +113,8 @@ fn prefixes_change_and_bird_stays() {
     }
     // Attributes of a peer, too.
     files.fleet(&bgp(&[
-        peer("tor1-v4", ROUTER4, &json!({"med": 77, "asPathPrepend": 2})),
-        peer("tor1-v6", crate::lab::ROUTER6, &json!({})),
+        peer("tor1-v4", ROUTER4, &json!({"med": 77, "asPathPrepend": 2, "bfd": {"mode": "Disabled"}})),
+        peer("tor1-v6", crate::lab::ROUTER6, &without_bfd()),
     ]));
     let path = router.until_path(PREFIX, |path| path["metric"] == 77);
     assert_eq!(path["aspath"]["string"], "64512 64512 64512");
@@ -128,7 +130,7 @@ fn prefixes_change_and_bird_stays() {
 fn an_aggregate_and_its_rules_replace_each_other_without_a_gap() {
     const AGGREGATE: &str = "192.0.2.0/24";
     let lab = Lab::new();
-    let router = Router::start(&lab);
+    let router = Router::without_bfd(&lab);
     let mut files = Files::new(&lab);
     let plain = || domain("isp-a", BR, &[PREFIX, OTHER], &["64512:7"]);
     let aggregated = || {
@@ -136,7 +138,7 @@ fn an_aggregate_and_its_rules_replace_each_other_without_a_gap() {
         domain.config.options.advertise.ipv4_aggregates = vec![AGGREGATE.parse().unwrap()];
         domain
     };
-    files.fleet(&both());
+    files.fleet(&both_without_bfd());
     files.revision(vec![plain()]);
     let speaker = Speaker::start(&lab);
     speaker.until_ready();

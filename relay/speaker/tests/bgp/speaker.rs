@@ -44,8 +44,17 @@ impl<'l> Files<'l> {
 
     /// What almost every test begins with: a fleet with sessions with both addresses of the router, which serves `isp-a`.
     pub(crate) fn of_isp_a(lab: &'l Lab) -> Self {
+        Self::of_isp_a_by(lab, &both())
+    }
+
+    /// The same without BFD.
+    pub(crate) fn without_bfd(lab: &'l Lab) -> Self {
+        Self::of_isp_a_by(lab, &both_without_bfd())
+    }
+
+    fn of_isp_a_by(lab: &'l Lab, bgp: &Value) -> Self {
         let mut files = Self::new(lab);
-        files.fleet(&both());
+        files.fleet(bgp);
         files.revision(vec![isp_a()]);
         files
     }
@@ -102,6 +111,17 @@ pub(crate) fn peer(name: &str, address: &str, more: &Value) -> Value {
 /// The router by both its addresses.
 pub(crate) fn both() -> Value {
     bgp(&[peer("tor1-v4", ROUTER4, &json!({})), peer("tor1-v6", ROUTER6, &json!({}))])
+}
+
+/// The same without BFD, which takes a machine that stands still for a moment for a path that has died: for tests that a session
+/// which ends in between would fail. [`Router::without_bfd`](crate::router::Router::without_bfd) is the other end.
+pub(crate) fn both_without_bfd() -> Value {
+    bgp(&[peer("tor1-v4", ROUTER4, &without_bfd()), peer("tor1-v6", ROUTER6, &without_bfd())])
+}
+
+/// What [`peer`] is told of a peer without BFD.
+pub(crate) fn without_bfd() -> Value {
+    json!({"bfd": {"mode": "Disabled"}})
 }
 
 /// A domain, with what only a speaker wants to know.
