@@ -66,7 +66,8 @@ impl<'l> Files<'l> {
             "dataplane": {"interfaces": [{"name": "net1", "network": "fabric"}]},
             "bgp": bgp,
             "allowed": {"ipv4Prefixes": ["192.0.2.0/24"], "softwirePrefixes": ["2001:db8:ffff::/48"]},
-            "drain": {"gracefulShutdownSeconds": 2, "withdrawSeconds": 1}});
+            // Long enough to be looked at, however slow the machine is.
+            "drain": {"gracefulShutdownSeconds": 10, "withdrawSeconds": 10}});
         let spec: BorderRelaySpec = serde_json::from_value(spec).unwrap();
         let mut relay = BorderRelay::new("default", BorderRelaySpec { pod_template: PodTemplate::default(), ..spec });
         relay.metadata.generation = Some(self.generation);
