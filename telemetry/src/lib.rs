@@ -69,6 +69,8 @@ pub struct Program {
 /// What sends. Sends what is left when it is dropped.
 pub struct Telemetry {
     sending: Option<Sending>,
+    /// How long its end waits until what is left is sent.
+    flush: Duration,
 }
 
 struct Sending {
@@ -88,14 +90,14 @@ struct Sending {
 /// # Errors
 /// If a variable means nothing, or there are no threads.
 pub fn start(program: &Program, log: Log) -> Result<Telemetry, Error> {
-    let telemetry = Telemetry::new(program, &Settings::read())?;
+    let telemetry = Telemetry::new(program, &Settings::read(), FLUSH)?;
     tracing_subscriber::registry().with(log.lines(program)).with(telemetry.spans(program)).init();
     Ok(telemetry)
 }
 
 impl Telemetry {
-    fn new(program: &Program, settings: &Settings) -> Result<Self, Error> {
-        Ok(Self { sending: Sending::start(program, settings)? })
+    fn new(program: &Program, settings: &Settings, flush: Duration) -> Result<Self, Error> {
+        Ok(Self { sending: Sending::start(program, settings)?, flush })
     }
 
     /// Takes the program's spans, if traces are to be sent.
@@ -171,10 +173,10 @@ fn resource(program: &Program) -> Resource {
 impl Drop for Telemetry {
     fn drop(&mut self) {
         let Some(Sending { runtime, traces, pushes, ending, .. }) = self.sending.take() else { return };
-        let until = Instant::now() + FLUSH;
+        let until = Instant::now() + self.flush;
         ending.send_replace(true);
         // What cannot be sent has been complained about.
-        let _ = traces.map(|traces| traces.shutdown_with_timeout(FLUSH));
+        let _ = traces.map(|traces| traces.shutdown_with_timeout(self.flush));
         runtime.block_on(async {
             for push in pushes {
                 let _ = timeout(until.saturating_duration_since(Instant::now()), push).await;

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver as Requests, Sender, channel},
+    },
 };
 
 use opentelemetry_proto::tonic::{
@@ -20,25 +23,20 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::Span,
 };
-use tokio::{
-    net::TcpListener,
-    runtime::Runtime,
-    sync::{
-        Semaphore,
-        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    },
-};
+use tokio::{net::TcpListener, runtime::Runtime, sync::Semaphore};
 use tonic::{
     Request, Response, Status,
     metadata::MetadataMap,
     transport::{Server, server::TcpIncoming},
 };
 
+use super::PATIENCE;
+
 /// What came, in turn.
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
-    pub(super) spans: UnboundedReceiver<Received<Span>>,
-    pub(super) metrics: UnboundedReceiver<Received<Metric>>,
+    pub(super) spans: Requests<Received<Span>>,
+    pub(super) metrics: Requests<Received<Metric>>,
     /// One of these for each request that is to be answered.
     pub(super) answers: Arc<Semaphore>,
     /// Of the last request.
@@ -53,8 +51,8 @@ pub(super) struct Received<T> {
 }
 
 struct Keeper {
-    spans: UnboundedSender<Received<Span>>,
-    metrics: UnboundedSender<Received<Metric>>,
+    spans: Sender<Received<Span>>,
+    metrics: Sender<Received<Metric>>,
     answers: Arc<Semaphore>,
     headers: Arc<Mutex<MetadataMap>>,
 }
@@ -72,7 +70,7 @@ impl Receiver {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
-        let ((spans, taken_spans), (metrics, taken_metrics)) = (unbounded_channel(), unbounded_channel());
+        let ((spans, taken_spans), (metrics, taken_metrics)) = (channel(), channel());
         let (answers, headers) = (Arc::new(Semaphore::new(0)), Arc::default());
         let keeper = Keeper { spans, metrics, answers: Arc::clone(&answers), headers: Arc::clone(&headers) };
         let keeper = Arc::new(keeper);
@@ -82,6 +80,11 @@ impl Receiver {
         runtime.spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         Self { address, spans: taken_spans, metrics: taken_metrics, answers, headers, _runtime: runtime }
     }
+}
+
+/// Waits for the next request.
+pub(super) fn next<T>(requests: &Requests<Received<T>>) -> Received<T> {
+    requests.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("nothing came in {PATIENCE:?}: {error}"))
 }
 
 impl Keeper {
