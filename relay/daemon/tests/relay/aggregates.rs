@@ -4,7 +4,7 @@ use mape::DomainConfig;
 
 use crate::{
     node::{BR, Relay},
-    pod::{OTHER, Pod, RULE, domain, isp_a, revision},
+    pod::{LONG_DRAIN, OTHER, Pod, RULE, domain, isp_a, revision},
     traffic::during,
 };
 
@@ -54,33 +54,30 @@ fn packets_to_addresses_of_an_aggregate_that_no_rule_has_are_counted() {
 fn the_new_shape_is_announced_before_the_old_one_goes() {
     let pod = Pod::new();
     pod.mount(&revision(1, &[domain("isp-a", BR, &[RULE, OTHER])]));
-    let relay = pod.launch(&["--graceful-shutdown-seconds", "2", "--withdraw-seconds", "1"]).ready();
+    let relay = pod.launch(&LONG_DRAIN).ready();
     relay.until("announced", |_| routes(&pod) == announced(&[RULE.0, OTHER.0]));
     let traffic = during(&pod, || {
-        let mut number = 1;
-        for _ in 0..2 {
-            for (domain, shape) in [
-                (aggregated(&[RULE, OTHER]), &[AGGREGATE][..]),
-                (domain("isp-a", BR, &[RULE, OTHER]), &[RULE.0, OTHER.0]),
-            ] {
-                number += 1;
-                take(&pod, &relay, number, &[domain]);
-                assert_eq!(routes(&pod), announced(&[AGGREGATE, RULE.0, OTHER.0]), "both shapes");
-                assert_eq!(relay.state()["leaving"], true);
-                relay.until("the new one alone", |_| routes(&pod) == announced(shape));
-            }
+        for (number, domain, shape) in [
+            (2, aggregated(&[RULE, OTHER]), &[AGGREGATE][..]),
+            (3, domain("isp-a", BR, &[RULE, OTHER]), &[RULE.0, OTHER.0]),
+            (4, aggregated(&[RULE, OTHER]), &[AGGREGATE]),
+        ] {
+            take(&pod, &relay, number, &[domain]);
+            assert_eq!(routes(&pod), announced(&[AGGREGATE, RULE.0, OTHER.0]), "both shapes");
+            assert_eq!(relay.state()["leaving"], true);
+            relay.until("the new one alone", |_| routes(&pod) == announced(shape));
         }
     });
     println!("aggregates come and go: {traffic}");
     assert_eq!(traffic.lost(), 0);
-    assert_eq!(relay.state()["leaving"], false);
+    relay.until("told", |relay| relay.state()["leaving"] == false);
 }
 
 #[test]
 fn a_rule_that_leaves_with_its_aggregate_is_forwarded_until_it_has_drained() {
     let pod = Pod::new();
     pod.mount(&revision(1, &[aggregated(&[RULE, OTHER])]));
-    let relay = pod.launch(&["--graceful-shutdown-seconds", "1", "--withdraw-seconds", "1"]).ready();
+    let relay = pod.launch(&LONG_DRAIN).ready();
     relay.until("announced", |_| routes(&pod) == announced(&[AGGREGATE]));
     let traffic = during(&pod, || {
         // The customer's rule leaves a domain that stays: the aggregate is replaced, the rule is local.

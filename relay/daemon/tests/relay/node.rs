@@ -16,7 +16,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 pub(crate) const ADMIN: &str = "127.0.0.1:9108";
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The machine may be busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A network namespace, removed in the end.
 pub(crate) struct Node {

@@ -38,6 +38,9 @@ pub(crate) const CUSTOMER: &str = "67.91.205.2";
 pub(crate) const CE: &str = "2001:db8:ce:29c:0:435b:cd02:9c";
 pub(crate) const PORT: u16 = 6600;
 
+/// Each phase of a drain is long enough to be looked at, however slow the machine is.
+pub(crate) const LONG_DRAIN: [&str; 4] = ["--graceful-shutdown-seconds", "10", "--withdraw-seconds", "10"];
+
 /// As Kubernetes runs it: root without any capability but CAP_NET_ADMIN, and `/proc/sys` read only.
 const CONTAINER: &str = "
     mount --bind /proc/sys /proc/sys

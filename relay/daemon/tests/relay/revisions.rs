@@ -12,7 +12,7 @@ use crds::revision::Files;
 
 use crate::{
     node::{BR, Relay},
-    pod::{OTHER, Pod, RULE, domain, files, files_with_drain, history, isp_a, revision, set_of},
+    pod::{LONG_DRAIN, OTHER, Pod, RULE, domain, files, files_with_drain, history, isp_a, revision, set_of},
     traffic::during,
 };
 
@@ -147,7 +147,7 @@ fn a_state_directory_that_cannot_be_used_is_an_obstacle_and_no_more() {
 #[test]
 fn a_pod_on_the_drain_list_says_so_then_withdraws_and_forwards_on() {
     let pod = Pod::new();
-    let relay = pod.relay(&["--graceful-shutdown-seconds", "2"]);
+    let relay = pod.relay(&LONG_DRAIN);
     let announcement = |relay: &Relay<'_>| relay.state()["announcement"].as_str().unwrap().to_owned();
     relay.until("announced", |relay| announcement(relay) == "Full");
     assert_eq!(pod.metrics(), set_of(&["", "1024"]));
@@ -214,7 +214,7 @@ fn a_long_poll_answers_when_something_changes() {
 fn what_is_removed_is_withdrawn_first_and_forwarded_until_it_has_drained() {
     let pod = Pod::new();
     pod.mount(&revision(1, &[isp_a(), domain("isp-b", BR, &[OTHER])]));
-    let relay = pod.launch(&["--withdraw-seconds", "3"]).ready();
+    let relay = pod.launch(&["--withdraw-seconds", "10"]).ready();
     relay.until("announced", |_| !routes(&pod).contains("7597"));
     pod.mount(&revision(2, &[domain("isp-b", BR, &[OTHER])]));
     relay.until("second", |relay| sequence(relay) == 2);
@@ -238,13 +238,14 @@ fn what_comes_back_while_it_drains_stays() {
     let pod = Pod::new();
     let relay = {
         pod.mount(&revision(1, &[isp_a()]));
-        pod.launch(&["--withdraw-seconds", "1"]).ready()
+        pod.launch(&["--withdraw-seconds", "10"]).ready()
     };
     pod.mount(&revision(2, &[]));
     relay.until("second", |relay| sequence(relay) == 2 && relay.state()["leaving"] == true);
     pod.mount(&revision(3, &[isp_a()]));
     relay.until("third", |relay| sequence(relay) == 3 && relay.state()["leaving"] == false);
-    sleep(Duration::from_millis(1500));
+    // It would have been gone by then.
+    sleep(Duration::from_secs(11));
     assert!(pod.crosses() && !routes(&pod).contains("7597"));
 }
 

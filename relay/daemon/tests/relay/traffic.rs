@@ -22,7 +22,7 @@ use crate::{
 const LATE: Duration = Duration::from_secs(1);
 
 /// More than is sent meanwhile.
-const BUFFER: usize = 16 << 20;
+const BUFFER: usize = 64 << 20;
 
 /// What happened to one direction's packets.
 pub(crate) struct Flow {
