@@ -3,18 +3,21 @@
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket},
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
-    sockopt::{Timeout, set_socket_reuseaddr, set_socket_reuseport, set_socket_timeout},
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
+        sockopt::{Timeout, set_socket_reuseaddr, set_socket_reuseport, set_socket_timeout},
+    },
 };
 
 use serde_json::Value;
 
 use crate::{
-    node::Node,
+    node::{Node, PATIENCE},
     pod::{Pod, SIDE, SIDE6, isp_a, revision},
     speaker::{Speaker, peer},
 };
@@ -169,7 +172,12 @@ fn connects_from(node: &Node, from: SocketAddr, to: SocketAddr) -> bool {
         set_socket_reuseaddr(&socket, true).unwrap();
         set_socket_reuseport(&socket, true).unwrap();
         set_socket_timeout(&socket, Timeout::Send, Some(Duration::from_millis(500))).unwrap();
-        bind(&socket, &from).unwrap();
+        // A listener that a test has dropped is there for a moment more in what another test starts, between fork and exec.
+        let begun = Instant::now();
+        while let Err(error) = bind(&socket, &from) {
+            assert!(error == Errno::ADDRINUSE && begun.elapsed() < PATIENCE, "{from}: {error}");
+            sleep(Duration::from_millis(20));
+        }
         connect(&socket, &to).is_ok()
     })
 }
