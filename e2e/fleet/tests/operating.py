@@ -33,6 +33,8 @@ CUT = """table inet cut {
 def test_status_and_top(scene: Scene):
     """`status` has the fleet on one screen and says whether it is well; `top` sees what crosses, by domain and relay"""
     relays = scene.start_fleet(2, bgp=manifests.bgp())
+    for kind, name in (("BorderRelay", FLEET), ("MapDomain", DOMAIN)):
+        scene.expect(kind, name, Advertised=True)
     said = ctl(scene, "status")
     scene.say("status:\n" + said)
     status = json.loads(ctl(scene, "status", "--fleet", FLEET, "-o", "json"))["fleets"][0]
