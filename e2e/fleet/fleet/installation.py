@@ -110,12 +110,14 @@ class Installation:
         assert len(found) <= 1, f"leases are held by {holders}, operators are {names}"
         return found[0] if found else None
 
-    def wait_operators(self, count: int, seconds: float = 60) -> None:
+    def wait_operators(self, count: int) -> None:
+        """Kubelets ask an API server that was away again after a minute at most."""
+
         def ready() -> bool:
             pods = self.operators()
             return len(pods) == count and all(is_ready(pod) for pod in pods)
 
-        assert eventually(lambda: ready() or time.sleep(0.2), seconds), self.told()
+        assert eventually(lambda: ready() or time.sleep(0.2), 120), self.told()
 
     def tag(self, name: str, tag: str) -> str:
         """Gives an image a second name, in all nodes; returns that."""

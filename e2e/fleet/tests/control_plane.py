@@ -56,7 +56,7 @@ def test_control_plane_away(scene: Scene):
         with traffic.window("they are back") as back:
             scene.cluster.wait_ready()
             culvert.scale(2)
-            culvert.wait_operators(2, 120)  # kubelets ask again after a while
+            culvert.wait_operators(2)
             scene.apply(manifests.domain(scene.name, rules=[*HALVES, small_rule(8)]))
             scene.expect("MapDomain", DOMAIN, Accepted=True, Programmed=True, Ready=True)
             scene.expect("BorderRelay", FLEET, Programmed=True, Ready=True)

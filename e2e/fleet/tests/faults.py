@@ -180,8 +180,8 @@ def test_disk_full(scene: Scene):
     with traffic(scene) as trial, trial.fault("a relay's disk full"):
         with disk.full(full.process(), STATE):
             change_arrives(scene, relays, 8)
-            lacks = [obstacle["reason"] for obstacle in full.state()["obstacles"]]
-            assert lacks == ["StateDirUnusable"], full.state()["obstacles"]
+            lacks = eventually(lambda: pause(lambda: full.state()["obstacles"]), 10)
+            assert [obstacle["reason"] for obstacle in lacks] == ["StateDirUnusable"], lacks
             scene.expect("BorderRelay", FLEET, (full.name, "state directory"), Degraded=True)
         change_arrives(scene, relays, 9)
         assert eventually(lambda: pause(lambda: not full.state()["obstacles"]), 10), full.state()["obstacles"]
