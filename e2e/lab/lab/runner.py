@@ -19,7 +19,7 @@ from . import screen
 from .lab import Missing
 from .namespaces import FOLDER, lock_run, remove_leftovers, unlock_run
 
-PATIENCE = 300
+PATIENCE = 600
 ATTEMPTS = 3  # of a test that the machine spoils
 
 
