@@ -8,7 +8,6 @@ import threading
 
 from cluster.fabric import INTERNET
 from fleet import manifests
-from fleet.failover import quiet
 from fleet.manifests import FLEET, HALVES, SERVED, small_rule
 from fleet.relays import RelayPod, addresses_of
 from fleet.scene import Scene, pause
@@ -27,8 +26,9 @@ def test_announces(scene: Scene):
         heard = router.heard(addresses_of(relays))
         assert heard == set(SERVED), f"{router.name} has heard {heard}"
     with scene.meter() as meter:
-        counted = quiet(meter)
+        counted = meter.control(4)
         scene.say(f"{counted}; {counted.rate:,.0f} datagrams a second each way")
+        assert counted.lost_nothing(), counted.detail()
     for relay in relays:
         forwarded = {way: relay.metrics().forwarded(way) for way in ("from_ce", "to_ce")}
         assert all(count > 100 for count in forwarded.values()), f"{relay.name} had no share: {forwarded}"
@@ -46,7 +46,8 @@ def test_gate(scene: Scene):
             scene.say(f"{side} silent: {cut.state()['readyReasons']}")
             scene.expect("BorderRelay", FLEET, Advertised=False)
             with scene.meter() as meter:
-                quiet(meter)
+                counted = meter.control()
+            assert counted.lost_nothing(), counted.detail()
         finally:
             scene.fabric.unsilence()
         scene.expect_announced(relays)
