@@ -115,7 +115,8 @@ def list_clusters(_arguments) -> None:
 
 
 def build(_arguments) -> None:
-    binaries.build()
+    for name, program in binaries.build().items():
+        print(f"{name:25} {program}")
 
 
 def existing(arguments) -> Cluster:

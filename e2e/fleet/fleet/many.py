@@ -10,12 +10,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from lab.lab import eventually
 
 from . import manifests
-from .api import GROUP, MERGE_PATCH
+from .api import GROUP
 from .faults import kill, leading, pod_processes
 from .relays import name_of
 from .requests import Requests, writes
@@ -107,7 +107,7 @@ class Crowd:
 
     def all_change(self) -> None:
         """Every domain changes, one right after the other."""
-        self.each_domain("PATCH", {"spec": {"mtu": {"v6": 1460}}}, MERGE_PATCH)
+        self.each_domain(lambda path: self.scene.api.patch(path, {"spec": {"mtu": {"v6": 1460}}}))
         self.wait_all("mapdomains", DOMAINS, lambda domain: has(domain, "Programmed"))
 
     def operators_restart(self) -> None:
@@ -118,7 +118,7 @@ class Crowd:
 
     def domains_go(self) -> None:
         """Not by kubectl, which asks for five a second."""
-        self.each_domain("DELETE")
+        self.each_domain(lambda path: self.scene.api.request("DELETE", path))
         self.wait_all("borderrelays", FLEETS, lambda fleet: is_empty(fleet) and has(fleet, "Programmed"))
 
     # Objects
@@ -128,15 +128,11 @@ class Crowd:
             path = f"{GROUP}/namespaces/{self.scene.name}/{thing['kind'].lower()}s"
             self.scene.api.request("POST", path, thing)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(post, objects))
+        at_once(post, objects)
 
-    def each_domain(self, method: str, *body) -> None:
-        def ask(number: int) -> None:
-            self.scene.api.request(method, self.scene.path("MapDomain", domain_name(number)), *body)
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(ask, range(DOMAINS)))
+    def each_domain(self, ask: Callable[[str], Any]) -> None:
+        """Asks the API server for something of each, by its path."""
+        at_once(ask, [self.scene.path("MapDomain", domain_name(number)) for number in range(DOMAINS)])
 
     def wait_all(self, plural: str, count: int, fits: Callable[[dict], bool]) -> None:
         """Waits until there are so many objects of a kind, all as they should be."""
@@ -147,6 +143,11 @@ class Crowd:
 
         done = eventually(lambda: pause(lambda: not lacking()), PATIENCE)
         assert done, f"{plural} are not as they should be after {PATIENCE} s: {lacking()[:10]}"
+
+
+def at_once(work: Callable[[Any], Any], items: list) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(work, items))
 
 
 def is_empty(fleet: dict) -> bool:

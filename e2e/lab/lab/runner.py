@@ -191,23 +191,23 @@ def run_all(suite: Suite, tests: list[Test], folder: Path, keep: bool) -> int:
     return 0
 
 
-def run_one(suite: Suite, test: Test, title: str, folder: Path, keep: bool) -> bool:
+def run_one(suite: Suite, test: Test, title: str, folder: Path, keep: bool, attempts: int = ATTEMPTS) -> bool:
     """Runs a test, again if the machine spoilt it. Its evidence stays only if it fails."""
-    for others_left in reversed(range(ATTEMPTS)):
-        screen.begin(title)
-        started = time.monotonic()
-        failure = attempt(suite, test, folder, keep)
-        took = time.monotonic() - started
-        if failure and not (others_left and failure.disturbance):
-            screen.finish(screen.red("FAILED"), took)
-            print_evidence(suite, folder, failure.error)
-            return False
-        shutil.rmtree(folder)
-        if not failure:
-            screen.finish(screen.green("ok"), took, test.shows)
-            return True
+    screen.begin(title)
+    started = time.monotonic()
+    failure = attempt(suite, test, folder, keep)
+    took = time.monotonic() - started
+    if failure and failure.disturbance and attempts > 1:
         screen.finish(screen.yellow("again"), took, f"{failure.disturbance}; meanwhile: {words_of(failure.error)[0]}")
-    raise AssertionError("the last attempt ends it")
+        shutil.rmtree(folder)
+        return run_one(suite, test, title, folder, keep, attempts - 1)
+    if failure:
+        screen.finish(screen.red("FAILED"), took)
+        print_evidence(suite, folder, failure.error)
+        return False
+    screen.finish(screen.green("ok"), took, test.shows)
+    shutil.rmtree(folder)
+    return True
 
 
 def attempt(suite: Suite, test: Test, folder: Path, keep: bool) -> Failure | None:
@@ -220,6 +220,8 @@ def attempt(suite: Suite, test: Test, folder: Path, keep: bool) -> Failure | Non
                 with no_longer_than(PATIENCE):
                     test.function(stage)
                 suite.check_afterwards(stage)
+            except Missing:
+                raise
             except Exception as error:
                 disturbance = suite.disturbance(stage)
                 keep_evidence(suite, stage, folder, keep, error)
@@ -248,8 +250,6 @@ def no_longer_than(seconds: int):
 
 
 def keep_evidence(suite: Suite, stage: Any, folder: Path, keep: bool, error: Exception) -> None:
-    if isinstance(error, Missing):
-        return
     suite.keep_evidence(stage, folder)
     if keep:
         print(f"\n{error}\n{suite.how_to_enter(stage)}\nPress Enter to tear it down.")
